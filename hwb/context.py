@@ -1,0 +1,181 @@
+"""Who works right now, in which directory, with which environment, log and permission to go on?
+
+Every engine call reads `current()`, so that a call made in a session's thread, in a thread that it started,
+through the async facade or in a child process writes to the right log and can be cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hwb.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["CancelToken", "Context", "LogSink", "NullSink", "current", "use"]
+
+
+class CancelToken:
+    """A switch that is thrown once: waiters wake, `check` raises, callbacks run in the throwing thread.
+
+    A token with a parent is cancelled with it, never the other way round.
+    """
+
+    __slots__ = ("_callbacks", "_lock", "_read_fd", "_write_fd", "reason")
+
+    def __init__(self, parent: CancelToken | None = None) -> None:
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[str], None]] = []
+        self._read_fd = self._write_fd = -1
+        self.reason: str | None = None
+        if parent is not None:
+            parent.on_cancel(self.cancel)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the switch was thrown."""
+        return self.reason is not None
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the switch was thrown."""
+        if self.reason is not None:
+            raise Cancelled(self.reason)
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Throw the switch; the first reason stays."""
+        with self._lock:
+            if self.reason is not None:
+                return
+            self.reason = reason
+            callbacks, self._callbacks = self._callbacks, []
+            if self._write_fd >= 0:
+                os.close(self._write_fd)
+                self._write_fd = -1
+        for callback in callbacks:
+            callback(reason)
+
+    def on_cancel(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback(reason)` when thrown (at once if it already was); returns a function that forgets it."""
+        with self._lock:
+            if self.reason is None:
+                self._callbacks.append(callback)
+                return lambda: self._forget(callback)
+        callback(self.reason)
+        return lambda: None
+
+    def _forget(self, callback: Callable[[str], None]) -> None:
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the switch is thrown (for poll)."""
+        with self._lock:
+            if self._read_fd < 0:
+                self._read_fd, self._write_fd = os.pipe()
+                if self.reason is not None:
+                    os.close(self._write_fd)
+                    self._write_fd = -1
+            return self._read_fd
+
+    def close(self) -> None:
+        """Give the descriptors back; the token can still be asked."""
+        with self._lock:
+            for fd in (self._read_fd, self._write_fd):
+                if fd >= 0:
+                    os.close(fd)
+            self._read_fd = self._write_fd = -1
+
+
+class LogSink(Protocol):
+    """Where output goes: children get `fileno()` directly, hwb's own lines go through `write`."""
+
+    def fileno(self) -> int:
+        """An open descriptor in append mode."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Append text (a newline is the caller's business)."""
+        ...
+
+
+class NullSink:
+    """A log for work that nobody listens to (library calls outside a run)."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def fileno(self) -> int:
+        """The null device, opened once."""
+        if self._fd < 0:
+            self._fd = os.open(os.devnull, os.O_RDWR)
+        return self._fd
+
+    def write(self, text: str) -> None:
+        """Drop it."""
+
+
+def _no_event(kind: str, **fields: Any) -> None:
+    """Nobody listens."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What belongs to whoever works now. Mutable: a session changes its own `cwd` and `groups`, nobody else's."""
+
+    token: CancelToken = field(default_factory=CancelToken)
+    log: LogSink = field(default_factory=NullSink)
+    cwd: str = field(default_factory=os.getcwd)
+    outer_env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    mark: Mapping[str, str] = field(default_factory=dict)
+    """Variables that every child carries whatever its environment, so that leftovers can be found."""
+    secrets: tuple[bytes, ...] = ()
+    """Values (and their encodings) that must not reach a log; empty: children write to the log file directly."""
+    emit: Callable[..., None] = _no_event
+    """`emit(kind, **fields)` with a kind from `hwb.events`."""
+    deadline: float | None = None
+    """`time.monotonic()` at which the session's time is over."""
+    idle_timeout: float | None = None
+    """Seconds without output after which a command is ended."""
+    offline: bool = False
+    verbose: int = 0
+    terminal: Any = None
+    """The claimable terminal of an interactive run (`hwb.terminal.Terminal`), else None."""
+    groups: list[int] = field(default_factory=list)
+    """Process groups started and not known to be empty."""
+    announce_group: Callable[[int], None] = lambda group: None
+    """Tells the watcher of a new process group."""
+
+
+_current: ContextVar[Context | None] = ContextVar("hwb_context", default=None)
+_default = threading.local()
+
+
+def current() -> Context:
+    """The context of this thread or task; outside of any run a quiet one that nobody cancels."""
+    context = _current.get()
+    if context is not None:
+        return context
+    if getattr(_default, "context", None) is None:
+        _default.context = Context()
+    context = _default.context
+    context.cwd = os.getcwd()
+    return context  # type: ignore[no-any-return]
+
+
+@contextmanager
+def use(context: Context) -> Iterator[Context]:
+    """Make `context` the current one inside the block."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)
