@@ -151,8 +151,8 @@ class Context:
     """The claimable terminal of an interactive run (`hwb.terminal.Terminal`), else None."""
     groups: list[int] = field(default_factory=list)
     """Process groups started and not known to be empty."""
-    announce_group: Callable[[int], None] = lambda group: None
-    """Tells the watcher of a new process group."""
+    announce_group: Callable[..., None] = lambda group, alive=True: None
+    """`announce_group(group, alive)` tells the watcher of a new process group, or that one is empty."""
 
 
 _current: ContextVar[Context | None] = ContextVar("hwb_context", default=None)

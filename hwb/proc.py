@@ -24,7 +24,7 @@ from hwb.redact import MaskingPump, Redactor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["GRACE", "Completed", "Grace", "run", "shown", "which"]
+__all__ = ["GRACE", "Completed", "Grace", "failure", "run", "shown", "which"]
 
 GRACE = (0.3, 0.2)
 """Seconds from interrupt to TERM and from TERM to KILL: nox's defaults."""
@@ -105,11 +105,12 @@ def run(
     if not quiet:
         context.emit("command-finished", argv=list(command), return_code=code, seconds=done.seconds)
     if check and code not in tuple(success_codes):
-        raise _failure(done)
+        raise failure(done)
     return done
 
 
-def _failure(done: Completed) -> CommandFailed:
+def failure(done: Completed) -> CommandFailed:
+    """The error for a command that ended badly; the end of captured output goes into `detail`."""
     name = os.path.basename(done.argv[0])
     code = done.return_code
     how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
@@ -212,6 +213,7 @@ class _Command:
                 procgroup.stop_group(self._process.pid, (0, 0), reap=self._process.poll)
             if not procgroup.group_alive(self._process.pid):
                 context.groups.remove(self._process.pid)
+                context.announce_group(self._process.pid, False)
             if self._pump is not None:
                 self._pump.join(_PUMP_PATIENCE)
 

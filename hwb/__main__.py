@@ -1,0 +1,23 @@
+"""What happens when somebody types `hwb`? The fast answers at once, everything else through click."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """The console entry point; ends the process with the exit codes of `docs/reference/exit-codes.md`."""
+    if sys.argv[1:] == ["--version"]:
+        from hwb import __version__
+
+        print(f"hwb {__version__}")
+        return
+    from hwb.cli import invoke
+
+    sys.exit(invoke(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+"""How is a whole run done: from a workspace and a request to outcomes, with its files, screen, signals and watcher?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hwb import procgroup
+from hwb.errors import UsageError
+from hwb.plan import Plan, PlannedSession, Request, make_plan
+from hwb.runner.outcome import Outcome, Status, exit_code
+from hwb.session import Services, SessionSpec, safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hwb.artifacts import Artifact
+    from hwb.runner.rundir import RunDir
+    from hwb.workspace import Workspace
+
+__all__ = ["Display", "Flags", "RunResult", "execute", "run"]
+
+_SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What a run does differently when asked to; the words are nox's."""
+
+    posargs: tuple[str, ...] = ()
+    arguments: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Arguments for single sessions or recipes, by name; they replace `posargs` there."""
+    install_only: bool = False
+    no_install: bool = False
+    non_interactive: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """How a person or a program sees the run; `stream` None means nobody does."""
+
+    stream: TextIO | None = None
+    events: TextIO | None = None
+    """Where NDJSON goes (standard output under `--json`)."""
+    verbose: int = 0
+    quiet: bool = False
+    color: bool | None = None
+    interactive: bool = False
+    """A person sits at a terminal that commands may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: exit code, outcomes in planned order, artifacts that count, and where it is written down."""
+
+    exit_code: int
+    outcomes: tuple[Outcome, ...]
+    artifacts: tuple[Artifact, ...]
+    run_dir: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and something ran."""
+        return self.exit_code == 0
+
+    @property
+    def report(self) -> str:
+        """Path of `report.json`."""
+        return os.path.join(self.run_dir, "report.json")
+
+
+def run(
+    *names: str,
+    directory: str | os.PathLike[str] | None = None,
+    file: str | os.PathLike[str] | None = None,
+    posargs: Sequence[str] = (),
+    keywords: str | None = None,
+    tags: Sequence[str] = (),
+    pythons: Sequence[str] = (),
+    stream: TextIO | None = None,
+    verbose: int = 0,
+    **settings: Any,
+) -> RunResult:
+    """Run sessions from Python, as `hwb run` does; quiet unless `stream` is given. Keywords beyond these are settings.
+
+    >>> hwb.run("release", directory="my-project", jobs=2)          # doctest: +SKIP
+
+    Raises UsageError, ConfigError, HwbfileError, NothingToRun before anything runs; failures are in the result.
+    """
+    from hwb.workspace import open_workspace
+
+    workspace = open_workspace(
+        os.fspath(directory) if directory is not None else None,
+        os.fspath(file) if file is not None else None,
+        settings,
+    )
+    request = Request(
+        tuple(names),
+        keywords,
+        tuple(tags),
+        tuple(pythons),
+        default_backend=workspace.settings.get("default-venv-backend"),
+        defaults=tuple(workspace.settings.get("sessions")),
+    )
+    plan = make_plan(workspace.catalog, request)
+    flags = Flags(posargs=tuple(posargs), non_interactive=True, command=("run", *names))
+    return execute(workspace, plan, flags, Display(stream=stream, verbose=verbose))
+
+
+def execute(workspace: Workspace, plan: Plan, flags: Flags, display: Display) -> RunResult:
+    """Run a plan: files, sinks, watcher and signal handlers around the scheduler. Never leaves a process behind."""
+    return _Run(workspace, plan, flags, display).go()
+
+
+class _Run:
+    """One invocation; its parts in the order in which they are needed."""
+
+    def __init__(self, workspace: Workspace, plan: Plan, flags: Flags, display: Display) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings
+        self._plan = plan
+        self._flags = flags
+        self._display = display
+        self._jobs = self._job_count()
+        self._single = len(plan.sessions) == 1
+        self._numbers: dict[str, int] = {}
+        self._dir: RunDir
+        self._streamer: Any = None
+        self._screen: Any = None
+        _check_arguments(flags, plan)
+
+    def _job_count(self) -> int:
+        """`auto`: one for each processor that this process may use; a single session is never parallel."""
+        wanted = self._settings.get("jobs")
+        if len(self._plan.sessions) == 1:
+            return 1
+        if wanted != "auto":
+            return int(wanted)
+        if hasattr(os, "sched_getaffinity"):
+            return max(1, len(os.sched_getaffinity(0)))
+        return os.cpu_count() or 1
+
+    def go(self) -> RunResult:
+        from hwb.artifacts import Ledger
+        from hwb.redact import Redactor, secret_values
+        from hwb.runner.report import Bus
+        from hwb.runner.rundir import open_run_dir
+        from hwb.runner.watcher import Watcher
+
+        started = time.monotonic()
+        names = [safe_name(name) for name in self._plan.ids]
+        self._dir = open_run_dir(self._workspace.root, names, self._settings.get("keep-runs"))
+        watcher = Watcher(self._dir.id, self._dir.report)
+        ledger = Ledger(self._dir.ledger)
+        bus = Bus(self._sinks(), Redactor(secret_values(os.environ, self._settings.get("secrets"))))
+        try:
+            self._announce(bus)
+            outcomes, code = self._schedule(ledger, bus, watcher)
+            self._finish(bus, outcomes, code, time.monotonic() - started)
+            return RunResult(code, tuple(outcomes), ledger.leaves(), self._dir.path)
+        finally:
+            procgroup.kill_marked(self._dir.id)
+            bus.close()
+            watcher.close()
+            self._dir.close()
+
+    # --- sinks --------------------------------------------------------------------------------------------------------
+
+    def _sinks(self) -> list[Any]:
+        from hwb.runner.report import EventLines, Report
+
+        lines = open(self._dir.events, "a", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - its sink closes it
+        sinks: list[Any] = [EventLines(lines, owned=True), Report(self._dir.report)]
+        if self._display.events is not None:
+            sinks.append(EventLines(self._display.events, owned=False))
+        if self._display.stream is not None:
+            sinks += self._screen_sinks(self._display.stream)
+        return sinks
+
+    def _screen_sinks(self, stream: TextIO) -> list[Any]:
+        """Output as it comes when one session runs at a time and no board hides it; else whole blocks at `-v`."""
+        from hwb.runner.log import log_blocks, tail
+        from hwb.screen import make_sink
+
+        display = self._display
+        one_by_one = self._jobs == 1
+        plain = display.verbose > 0 or not _is_board(stream)
+        streams = one_by_one and plain and not display.quiet and not _folds()
+        self._screen = make_sink(
+            stream,
+            verbose=display.verbose,
+            quiet=display.quiet,
+            color=display.color,
+            tail=lambda session: tail(self._log_path(session)),
+            stream_output=streams,
+            last_line=lambda session: tail(self._log_path(session), 1, 4096),
+            log_text=lambda session: log_blocks(self._log_path(session)),
+        )
+        if streams or (display.verbose and not _folds()):
+            from hwb.runner.stream import Streamer
+
+            silent = self._plan.ids if self._terminal_wanted() and one_by_one and self._single else ()
+            self._streamer = Streamer(stream, blocks=not streams, silent=silent)
+            return [self._streamer, self._screen]
+        return [self._screen]
+
+    def _log_path(self, session: str) -> str:
+        return os.path.join(self._dir.logs, f"{safe_name(session)}.log")
+
+    def _tick(self) -> float | None:
+        """Called between messages; how soon to be called again (seconds), None when nothing is drawn."""
+        wait = None
+        if self._streamer is not None:
+            self._streamer.tick()
+            wait = 0.05
+        if self._screen is not None and _is_board(self._display.stream):
+            self._screen.tick(time.monotonic())
+            wait = 0.1
+        return wait
+
+    def _announce(self, bus: Any) -> None:
+        from hwb import __version__
+
+        bus.emit(
+            "run-started",
+            run_id=self._dir.id,
+            version=__version__,
+            directory=self._workspace.root,
+            sessions=self._plan.ids,
+            jobs=self._jobs,
+            command=list(self._flags.command),
+        )
+        for warning in (*self._settings.warnings, *self._workspace.catalog.warnings):
+            bus.emit("message", level="warning", text=warning)
+
+    def _finish(self, bus: Any, outcomes: Sequence[Outcome], code: int, seconds: float) -> None:
+        counts = {status.value: sum(o.status is status for o in outcomes) for status in Status}
+        bus.emit(
+            "run-finished",
+            exit_code=code,
+            seconds=seconds,
+            counts={name: count for name, count in counts.items() if count},
+            report=self._dir.report,
+        )
+
+    # --- the schedule -------------------------------------------------------------------------------------------------
+
+    def _schedule(self, ledger: Any, bus: Any, watcher: Any) -> tuple[list[Outcome], int]:
+        from hwb.runner.local import LocalExecutor
+        from hwb.runner.scheduler import Limits, Scheduler
+
+        services = Services(self._workspace.catalog, self._settings, ledger, None)  # type: ignore[arg-type]
+        executor = LocalExecutor(
+            services,
+            bus.emit,
+            watcher.group,
+            slots=self._jobs,
+            terminal=self._terminal(),
+            echo=self._echo if self._display.stream is not None else None,
+        )
+        limits = Limits(
+            self._settings.get("resources"),
+            self._settings.get("run-timeout"),
+            self._settings.get("stop-on-first-error"),
+            self._settings.get("retries"),
+        )
+        scheduler = Scheduler(
+            self._plan, self._workspace.catalog, executor, self._spec, bus.emit, limits, tick=self._tick
+        )
+        services.notifier = scheduler
+        from hwb.runner.log import RoutedStream
+
+        restore = RoutedStream.install()
+        try:
+            with _signals(scheduler) as received:
+                outcomes = scheduler.run()
+        finally:
+            restore()
+        code = exit_code(outcomes, _SIGNALS[received[0]] if received else 1 if scheduler.interrupted else 0)
+        return outcomes, code
+
+    def _terminal_wanted(self) -> bool:
+        return self._display.interactive and not self._flags.non_interactive
+
+    def _terminal(self) -> Any:
+        if not self._terminal_wanted():
+            return None
+        from hwb.terminal import Terminal
+
+        screen = self._screen
+        return Terminal(*((screen.pause, screen.resume) if screen is not None else (_nothing, _nothing)))
+
+    def _echo(self, text: str) -> None:
+        """hwb's own lines of an interactive session, whose commands write to the terminal themselves."""
+        stream = self._display.stream
+        if stream is not None and not self._display.quiet:
+            if self._screen is not None:
+                self._screen.pause()
+            stream.write(text)
+            stream.flush()
+            if self._screen is not None:
+                self._screen.resume()
+
+    def _spec(
+        self, session: PlannedSession, posargs: Sequence[str] | None, attempt: int, alone: bool
+    ) -> SessionSpec:
+        entry = self._workspace.catalog.entries[session.recipe]
+        params = entry.top.params
+        index = None
+        if session.params is not None and params is not None:
+            index = next(n for n, candidate in enumerate(params) if candidate is session.params)
+        timeout = entry.option("timeout", self._settings.get("timeout"))
+        return SessionSpec(
+            id=session.id,
+            recipe=session.recipe,
+            number=self._numbers.setdefault(session.id, len(self._numbers)),
+            run_id=self._dir.id,
+            root=self._workspace.root,
+            run_dir=self._dir.path,
+            log=self._log_path(session.id),
+            hwbfile=self._workspace.hwbfile,
+            organisation=self._workspace.organisation,
+            origin=entry.top.where,
+            python=session.python if not isinstance(session.python, tuple) else None,
+            param_index=index,
+            posargs=tuple(self._arguments(session) if posargs is None else posargs),
+            settings=self._settings.to_json(),
+            ledger=self._dir.ledger,
+            invoked_from=self._workspace.invoked_from,
+            attempt=attempt,
+            parallel=self._jobs > 1,
+            interactive=self._terminal_wanted() and (alone or self._single),
+            install_only=self._flags.install_only,
+            no_install=self._flags.no_install,
+            reuse=self._reuse(entry),
+            verbose=self._display.verbose,
+            timeout=timeout,
+        )
+
+    def _arguments(self, session: PlannedSession) -> Sequence[str]:
+        for name in (*session.signatures, session.recipe):
+            if name in self._flags.arguments:
+                return self._flags.arguments[name]
+        return self._flags.posargs
+
+    def _reuse(self, entry: Any) -> bool:
+        """nox's four words: the recipe decides under "no" and "yes", which differ in what it means to say nothing."""
+        policy = self._settings.get("reuse-venv")
+        if policy in ("never", "always"):
+            return bool(policy == "always")
+        return bool(entry.option("reuse_venv", policy == "yes"))
+
+
+def _nothing() -> None:
+    """No board to hide."""
+
+
+def _is_board(stream: TextIO | None) -> bool:
+    from hwb.screen.text import is_terminal
+
+    return stream is not None and is_terminal(stream) and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def _folds() -> bool:
+    return any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD"))
+
+
+def _check_arguments(flags: Flags, plan: Plan) -> None:
+    for name in flags.arguments:
+        if not any(session.answers_to(name) for session in plan.sessions):
+            raise UsageError(
+                f"--args {name}=...: no session of that name is in this run",
+                remedy=f"one of: {', '.join(plan.ids[:10])}",
+            )
+
+
+@contextmanager
+def _signals(scheduler: Any) -> Iterator[list[str]]:
+    """INT, TERM and HUP call the run off (a second one gives up waiting); handlers are put back afterwards."""
+    received: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def handle(number: int, _frame: Any) -> None:
+        name = signal.Signals(number).name
+        received.append(name)
+        scheduler.interrupt(name)
+
+    before = {name: signal.signal(getattr(signal, name), handle) for name in _SIGNALS if hasattr(signal, name)}
+    try:
+        yield received
+    finally:
+        for name, old in before.items():
+            signal.signal(getattr(signal, name), old)
+
+
+if sys.platform == "win32":  # there is no HUP; CTRL_BREAK is what a parent sends instead
+    _SIGNALS["SIGBREAK"] = 143

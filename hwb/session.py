@@ -1,0 +1,897 @@
+"""What can a recipe do? `Session` is its whole world; `SessionSpec` is the plain data that any executor can run it from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from subprocess import STDOUT
+from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
+
+from hwb import proc
+from hwb.context import CancelToken, Context, current
+from hwb.errors import Cancelled, CommandFailed, HwbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from hwb.artifacts import Artifact, ArtifactView, Ledger
+    from hwb.config import Settings
+    from hwb.declare import Recipe
+    from hwb.isolation.venv import Venv
+    from hwb.loader import Catalog
+    from hwb.project import Project
+    from hwb.pythons import Interpreter
+
+__all__ = ["Notifier", "ProcessEnv", "Quit", "Services", "Session", "SessionSpec", "Skip", "safe_name"]
+
+StrPath = "str | os.PathLike[str]"
+_STRIPPED = (
+    "PIP_RESPECT_VIRTUALENV",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PYTHONHOME",
+    "__PYVENV_LAUNCHER__",
+    "UV_SYSTEM_PYTHON",
+    "UV_PYTHON",
+)
+"""Variables that would lead a command out of the session's environment (the list is nox's)."""
+FINALISER_SECONDS = 10.0
+"""How long a cancelled recipe's `finally` blocks may still run commands."""
+
+
+class Quit(Exception):  # noqa: N818 - a decision of the recipe, not an error
+    """`session.error`: the session failed on purpose."""
+
+
+class Skip(Exception):  # noqa: N818 - a decision of the recipe, not an error
+    """`session.skip`: the session has nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """All that is needed to run a session elsewhere, as plain data (JSON round trip by `to_json` and `from_json`).
+
+    `settings` is `Settings.to_json()`.
+
+    Parameters travel by number, artifacts by the ledger's path: functions and values stay in the hwbfile.
+    """
+
+    id: str
+    recipe: str
+    number: int
+    run_id: str
+    root: str
+    run_dir: str
+    log: str
+    hwbfile: str | None = None
+    organisation: str | None = None
+    origin: str = ""
+    """file:line of the recipe that runs."""
+    python: str | bool | None = None
+    param_index: int | None = None
+    posargs: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    ledger: str | None = None
+    invoked_from: str = ""
+    attempt: int = 1
+    parallel: bool = False
+    interactive: bool = False
+    install_only: bool = False
+    no_install: bool = False
+    reuse: bool = False
+    verbose: int = 0
+    timeout: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SessionSpec:
+        """From plain data; unknown fields are refused by the constructor."""
+        values = dict(data)
+        values["posargs"] = tuple(values.get("posargs", ()))
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"not a session specification: unknown {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+
+class Notifier(Protocol):
+    """What `session.notify` looks up to; the scheduler implements it."""
+
+    def notify(self, target: str, posargs: Sequence[str] | None, by: str) -> bool:
+        """Add a session to the running plan; False if it is in it already, ValueError if there is none."""
+        ...
+
+
+@dataclass(slots=True)
+class Services:
+    """What the runner lends to a session: the same objects in a thread, stand-ins with the same methods in a child."""
+
+    catalog: Catalog
+    settings: Settings
+    ledger: Ledger
+    notifier: Notifier
+
+
+def safe_name(text: str, limit: int = 60) -> str:
+    """A file name for a session's id; different ids never share one (a hash is added when something was changed)."""
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).strip("-.")[:limit]
+    if slug == text and not text.endswith("."):
+        return slug
+    from hashlib import sha256
+
+    return f"{slug}-{sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+
+
+@dataclass(slots=True)
+class ProcessEnv:
+    """A session's environment as nox shows it: where it is, and what its commands get to see."""
+
+    location: str
+    bin_paths: list[str] | None
+    venv_backend: str
+    env: dict[str, str | None] = field(default_factory=dict)
+    is_sandboxed: bool = True
+    allowed_globals: tuple[str, ...] = ()
+    reused: bool = False
+
+    @property
+    def bin(self) -> str:
+        """The first directory with the environment's programs; ValueError without one."""
+        if not self.bin_paths:
+            raise ValueError("The environment does not have a bin directory.")
+        return self.bin_paths[0]
+
+
+class _WorkingDirectory:
+    """`session.chdir` changes at once; used with `with`, it changes back."""
+
+    __slots__ = ("_before", "_session")
+
+    def __init__(self, session: Session, directory: str | os.PathLike[str]) -> None:
+        self._session = session
+        self._before = session._context.cwd
+        session._change_directory(directory)
+
+    def __enter__(self) -> _WorkingDirectory:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._session._change_directory(self._before)
+
+
+class Session:
+    """One recipe at work: its commands, its environment, its directory, its artifacts; nobody else's.
+
+    Signature-compatible with `nox.Session`; what hwb adds is below "hwb's own".
+    """
+
+    __slots__ = ("_context", "_layer", "_real_cwd", "_services", "_spec", "_venv", "_virtualenv")
+
+    def __init__(
+        self, spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False
+    ) -> None:
+        self._spec = spec
+        self._services = services
+        self._context = context
+        self._real_cwd = real_cwd
+        self._layer = 0
+        self._venv: Venv | None = None
+        self._virtualenv = ProcessEnv(self._env_path(), None, "none", is_sandboxed=False)
+
+    # --- nox's properties --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The session's name, e.g. `test-3.12`."""
+        return self._spec.id
+
+    @property
+    def env(self) -> dict[str, str | None]:
+        """Variables for every command of this session; None removes one."""
+        return self._virtualenv.env
+
+    @property
+    def env_dir(self) -> Path:
+        """The directory of the session's environment (it need not exist)."""
+        from pathlib import Path
+
+        return Path(self._virtualenv.location)
+
+    @property
+    def posargs(self) -> list[str]:
+        """Arguments after `--`, from `--args NAME=...`, or given by `notify`."""
+        return list(self._spec.posargs)
+
+    @property
+    def virtualenv(self) -> ProcessEnv:
+        """The environment that commands run in."""
+        return self._virtualenv
+
+    @property
+    def venv_backend(self) -> str:
+        """uv, virtualenv, venv or none."""
+        return self._virtualenv.venv_backend
+
+    @property
+    def python(self) -> str | Sequence[str] | bool | None:
+        """The Python that the recipe asked for in this session (None: the default one)."""
+        return self._spec.python
+
+    @property
+    def bin_paths(self) -> list[str] | None:
+        """Directories with the environment's programs; None without an environment."""
+        return self._virtualenv.bin_paths
+
+    @property
+    def bin(self) -> str:
+        """The first of `bin_paths`; ValueError without an environment."""
+        return self._virtualenv.bin
+
+    @property
+    def cache_dir(self) -> Path:
+        """A directory that all sessions of this project share and that outlives the run; made when asked for."""
+        from pathlib import Path
+
+        path = Path(os.path.dirname(os.path.dirname(self._spec.run_dir)), "cache")
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person sits at the terminal that this session's commands get."""
+        return self._spec.interactive
+
+    @property
+    def parallel(self) -> bool:
+        """Whether other sessions may run at the same time."""
+        return self._spec.parallel
+
+    @property
+    def invoked_from(self) -> str:
+        """The directory that hwb was started in."""
+        return self._spec.invoked_from
+
+    # --- nox's methods -----------------------------------------------------------------------------------------------
+
+    def create_tmp(self) -> str:
+        """A temporary directory of this session, also set as TMPDIR for its commands."""
+        path = os.path.join(self._virtualenv.location, "tmp")
+        os.makedirs(path, exist_ok=True)
+        self.env["TMPDIR"] = path
+        return path
+
+    def chdir(self, dir: str | os.PathLike[str]) -> _WorkingDirectory:  # noqa: A002 - nox's name
+        """Change this session's working directory, for good or (`with session.chdir(...)`) for a block."""
+        self.log(f"cd {os.fspath(dir)}")
+        return _WorkingDirectory(self, dir)
+
+    cd = chdir
+
+    def _change_directory(self, directory: str | os.PathLike[str]) -> None:
+        target = os.path.normpath(os.path.join(self._context.cwd, os.fspath(directory)))
+        if not os.path.isdir(target):
+            raise FileNotFoundError(f"no such directory: {target}")
+        self._context.cwd = target
+        if self._real_cwd:
+            os.chdir(target)
+
+    @overload
+    def run(
+        self,
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: Literal[False] = ...,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | Literal["error"] | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> bool | None: ...
+    @overload
+    def run(
+        self,
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: Literal[True],
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | Literal["error"] | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> str | None: ...
+    @overload
+    def run(
+        self,
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | Literal["error"] | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> str | bool | None: ...
+    def run(
+        self,
+        *args: Any,
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool = False,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | Literal["error"] | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> str | bool | None:
+        """Run a command in the session's environment and directory.
+
+        Returns True, with `silent=True` the output, under `--install-only` None. `success_codes` other than 0,
+        `external` (True: outside the environment is meant, "error": it is forbidden), `stdout`/`stderr` files,
+        `timeout` and `idle_timeout` (seconds, hwb's own). Raises CommandFailed, which has `return_code`.
+        """
+        _check_command(args, "run")
+        if self._spec.install_only and not callable(args[0]):
+            self.log(f"Skipping {args[0]} run, as --install-only is set.")
+            return None
+        return self._run(
+            args,
+            env=env,
+            include_outer_env=include_outer_env,
+            silent=silent,
+            success_codes=success_codes,
+            log=log,
+            external=external,
+            stdout=stdout,
+            stderr=stderr,
+            interrupt_timeout=interrupt_timeout,
+            terminate_timeout=terminate_timeout,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+        )
+
+    def run_install(
+        self,
+        *args: Any,
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool = False,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | Literal["error"] | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> str | bool | None:
+        """Run a command that belongs to installing: also under `--install-only`, not under `--no-install` when the
+        environment is reused. Keywords and result as `run`."""
+        if self._spec.no_install and self._virtualenv.reused:
+            return None
+        _check_command(args, "run_install")
+        return self._run(
+            args,
+            env=env,
+            include_outer_env=include_outer_env,
+            silent=silent,
+            success_codes=success_codes,
+            log=log,
+            external=external,
+            stdout=stdout,
+            stderr=stderr,
+            interrupt_timeout=interrupt_timeout,
+            terminate_timeout=terminate_timeout,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+        )
+
+    run_always = run_install
+    """An older name of `run_install`."""
+
+    def install(
+        self,
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool | None = None,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+    ) -> None:
+        """Install into the session's environment: arguments as `pip install` and `uv pip install` take them.
+
+        ValueError without an environment. Raises DependencyError, OfflineError.
+        """
+        from hwb.isolation import venv
+
+        if self._venv is None:
+            raise ValueError("A session without a virtualenv can not install dependencies.")
+        if self._spec.no_install and self._virtualenv.reused:
+            return
+        _check_command(args, "install")
+        arguments = [os.fspath(arg) for arg in args]
+        if log:
+            self._note(f"install {proc.shown(arguments)}")
+        quiet = silent if silent is not None else not self._spec.verbose
+        with self._finalisable():
+            venv.install(self._venv, arguments, env=self._environment(env, include_outer_env), silent=quiet)
+
+    def conda_install(
+        self,
+        *args: str,
+        auto_offline: bool = True,
+        channel: str | Sequence[str] = "",
+        env: Mapping[str, str] | None = None,
+        include_outer_env: bool = True,
+        silent: bool | None = None,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+    ) -> None:
+        """Raises ValueError: only conda environments can, and hwb makes none (nox's error)."""
+        raise ValueError("A session without a conda environment can not install dependencies from conda.")
+
+    def install_and_run_script(
+        self,
+        script: str | os.PathLike[str],
+        *args: str | os.PathLike[str],
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool = False,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+    ) -> str | bool | None:
+        """Install what a script's PEP 723 block asks for, then run it. Keywords and result as `run`."""
+        from hwb.script import read_block
+
+        path = os.path.join(self._context.cwd, os.fspath(script))
+        block = read_block(path)
+        if block.dependencies:
+            self.install(*block.dependencies)
+        return self.run(
+            "python",
+            script,
+            *args,
+            env=env,
+            include_outer_env=include_outer_env,
+            silent=silent,
+            success_codes=success_codes,
+            log=log,
+            stdout=stdout,
+            stderr=stderr,
+            interrupt_timeout=interrupt_timeout,
+            terminate_timeout=terminate_timeout,
+        )
+
+    def notify(self, target: str, posargs: Iterable[str] | None = None) -> None:
+        """Run `target` after this session, if the plan has not got it already; ValueError if there is none."""
+        self._services.notifier.notify(str(target), None if posargs is None else list(posargs), self._spec.id)
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """Say something (`%`-style arguments as in logging)."""
+        self._say("info", args, kwargs)
+
+    def warn(self, *args: Any, **kwargs: Any) -> None:
+        """Say something that deserves attention."""
+        self._say("warning", args, kwargs)
+
+    def debug(self, *args: Any, **kwargs: Any) -> None:
+        """Say something for `-vv`; it is in the log anyway."""
+        self._say("debug", args, kwargs)
+
+    def error(self, *args: Any) -> NoReturn:
+        """Fail this session, with a message."""
+        raise Quit(*args)
+
+    def skip(self, *args: Any) -> NoReturn:
+        """End this session as skipped, with a reason."""
+        raise Skip(*args)
+
+    # --- hwb's own ---------------------------------------------------------------------------------------------------
+
+    @property
+    def artifacts(self) -> ArtifactView:
+        """What this run produced so far: `.wheel`, `.sdist`, `.wheels`, `["build"]`."""
+        from hwb.artifacts import ArtifactView
+
+        python = self._venv.interpreter.minor if self._venv is not None else self._default_interpreter().minor
+        return ArtifactView(self._services.ledger, python)
+
+    @property
+    def project(self) -> Project:
+        """The project's static metadata (nothing of it is executed)."""
+        from hwb.project import read_project
+
+        return read_project(self._spec.root)
+
+    @property
+    def config(self) -> Settings:
+        """The settings, each with where it comes from."""
+        return self._services.settings
+
+    @property
+    def root(self) -> str:
+        """The project's directory."""
+        return self._spec.root
+
+    def parent(self, **parameters: Any) -> Any:
+        """Run the recipe that this one overrides, in this session; HwbError when there is none below."""
+        chain = self._services.catalog[self._spec.recipe].chain
+        if self._layer + 1 >= len(chain):
+            raise HwbError(f"recipe {self._spec.recipe!r} overrides nothing", where=chain[self._layer].where)
+        self._layer += 1
+        try:
+            return self._call(chain[self._layer], parameters)
+        finally:
+            self._layer -= 1
+
+    def build(
+        self,
+        *,
+        sdist: bool = True,
+        wheel: bool = True,
+        config_settings: Mapping[str, str | list[str]] | None = None,
+    ) -> list[Artifact]:
+        """Build the project (sdist, then the wheel from that sdist) into the output directory and record the files.
+
+        Raises BuildError, ValidationError, AnalyzeError, SourceError.
+        """
+        from hwb.builder.engine import build_project
+
+        with self._finalisable():
+            built = build_project(
+                self._spec.root,
+                self.output_dir,
+                self._default_interpreter(),
+                sdist=sdist,
+                wheel=wheel,
+                config_settings=config_settings,
+            )
+        source = self.emit(built.sdist) if built.sdist else None
+        parent = source.sha256 if source is not None else ""
+        made = [source] if source is not None else []
+        if built.wheel:
+            made.append(self.emit(built.wheel, parent=parent))
+        from hwb.artifacts import write_manifest
+
+        write_manifest(self.output_dir, self._services.ledger)
+        return made
+
+    def check(self, *artifacts: Artifact) -> None:
+        """Validate artifacts (all of the run's when none is named) and record the verdict; ValidationError."""
+        from hwb.wheel import require_valid
+
+        for artifact in artifacts or tuple(self.artifacts):
+            for finding in require_valid(artifact.path):
+                self.warn("%s: %s: %s", artifact.name, finding.member, finding.message)
+            self.verdict(artifact, "checked")
+
+    def check_environment(self) -> None:
+        """`pip check` in the session's environment; DependencyError."""
+        from hwb.isolation import venv
+
+        if self._venv is None:
+            raise ValueError("A session without a virtualenv has no dependencies to check.")
+        with self._finalisable():
+            venv.check(self._venv, env=self._environment(None, True))
+
+    def import_modules(self, artifact: Artifact) -> list[str]:
+        """Import every top-level module of an installed wheel in the session's environment, outside the source tree.
+
+        Returns the names. Raises CommandFailed when one cannot be imported.
+        """
+        from hwb.wheel import import_names
+
+        names = list(import_names(artifact.path))
+        if names:
+            code = "; ".join(f"import {name}; print('imported', {name!r})" for name in names)
+            with self.chdir(self.create_tmp()):
+                self.run("python", "-I", "-c", code)
+        return names
+
+    def publish(self, *artifacts: Artifact) -> None:
+        """Hand artifacts (the run's wheels and sdists when none is named) to the configured registry.
+
+        Same bytes already there: success. Other bytes under the same name: ConflictError, and nothing was changed.
+        """
+        chosen = artifacts or tuple(self.artifacts)
+        index = self._index()
+        for artifact, receipt in zip(chosen, index.publish([a.path for a in chosen])):
+            self.log("%s: %s", receipt.name, receipt.state)
+            self.verdict(artifact, "published", receipt.state)
+
+    def install_published(self, artifact: Artifact) -> None:
+        """Install `name==version` of a published wheel from the registry alone, prove that the index hands out the
+        same bytes, then add its dependencies from the user's own index. ConflictError, DependencyError."""
+        from hwb.errors import ConflictError
+        from hwb.fs import sha256_file
+
+        served = self._index().file(artifact.name)
+        found = sha256_file(served) if served else None
+        if found != artifact.sha256:
+            what = f"the index serves {found or 'nothing'} for {artifact.name}, not {artifact.sha256}"
+            raise ConflictError(what, remedy="publish again; the index was changed by somebody else")
+        self._install_from(self._index().url, artifact)
+        self.verdict(artifact, "verified")
+
+    def _install_from(self, url: str, artifact: Artifact) -> None:
+        from packaging.utils import parse_wheel_filename
+
+        name, version, _, _ = parse_wheel_filename(artifact.name)
+        alone = {key: None for key in os.environ if key.startswith(("PIP_", "UV_")) and _chooses_index(key)}
+        no_config = {"PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+        alone_env: dict[str, str | None] = {**alone, **no_config}
+        pin = f"{name}=={version}"
+        self.install("--no-deps", "--no-cache-dir", "--index-url", url, pin, env=alone_env)
+        self.install(pin, "--find-links", self._index().folder(str(name)))
+
+    def emit(self, path: str | os.PathLike[str], *, parent: str = "") -> Artifact:
+        """Record a file that this session produced; later sessions find it in `session.artifacts`."""
+        from hwb.artifacts import Artifact
+
+        absolute = os.path.join(self._context.cwd, os.fspath(path))
+        artifact = Artifact.of_file(absolute, self._spec.recipe, self._spec.id, parent)
+        self._services.ledger.add(artifact)
+        self._context.emit(
+            "artifact",
+            name=artifact.name,
+            sha256=artifact.sha256,
+            size=artifact.size,
+            type=artifact.kind.value,
+            path=artifact.path,
+        )
+        return artifact
+
+    def verdict(self, artifact: Artifact, verdict: str, detail: str = "", *, ok: bool = True) -> None:
+        """Record a fact about an artifact's bytes (checked, tested, published, verified, or a word of your own)."""
+        from hwb.artifacts import Verdict
+
+        self._services.ledger.add_verdict(Verdict(artifact.sha256, artifact.name, verdict, ok, detail))
+        self._context.emit(
+            "verdict", name=artifact.name, sha256=artifact.sha256, verdict=verdict, ok=ok, detail=detail
+        )
+
+    @property
+    def index_url(self) -> str:
+        """The simple index that `publish` fills: what pip and uv take as `--index-url`."""
+        return str(self._index().url)
+
+    @property
+    def output_dir(self) -> str:
+        """Where artifacts go: `output-dir`, below the project."""
+        return os.path.join(self._spec.root, self.config.get("output-dir"))
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _index(self) -> Any:
+        from hwb.registry.local import LocalIndex
+
+        chosen = self.config.get("publish").get("path")
+        state = os.path.dirname(os.path.dirname(self._spec.run_dir))
+        return LocalIndex(os.path.join(self._spec.root, chosen) if chosen else os.path.join(state, "index"))
+
+    def _env_path(self) -> str:
+        return os.path.join(self._spec.run_dir, "envs", safe_name(self._spec.id))
+
+    def _default_interpreter(self) -> Interpreter:
+        from hwb import pythons
+
+        wanted = self._spec.python if isinstance(self._spec.python, str) else self.config.get("python")
+        if isinstance(wanted, str):
+            return pythons.find(wanted)
+        return pythons.find(None, requires_python=self._requires_python())
+
+    def _requires_python(self) -> str:
+        from hwb.errors import AnalyzeError
+        from hwb.project import read_project
+
+        try:
+            return read_project(self._spec.root).requires_python
+        except AnalyzeError:
+            return ""  # a hwbfile may stand where no project is
+
+    def _provide(self, venv: Venv) -> None:
+        """The runner made an environment: commands see it from now on."""
+        self._venv = venv
+        env: dict[str, str | None] = {"VIRTUAL_ENV": venv.path, "CONDA_PREFIX": None}
+        if venv.backend == "uv":
+            env.update(UV_PROJECT_ENVIRONMENT=venv.path, UV_PYTHON=venv.python)
+        env.update(self._virtualenv.env)
+        self._virtualenv = ProcessEnv(venv.path, [venv.bin], venv.backend, env, reused=venv.reused)
+
+    def _call(self, recipe: Recipe, parameters: Mapping[str, Any]) -> Any:
+        result = recipe.function(self, **parameters)
+        if hasattr(result, "__await__"):
+            import asyncio
+
+            return asyncio.run(_await(result))
+        return result
+
+    def _run(
+        self,
+        args: tuple[Any, ...],
+        *,
+        env: Mapping[str, str | None] | None = None,
+        include_outer_env: bool = True,
+        silent: bool = False,
+        success_codes: Iterable[int] | None = None,
+        log: bool = True,
+        external: bool | str | None = None,
+        stdout: int | IO[str] | None = None,
+        stderr: int | IO[str] | None = STDOUT,
+        interrupt_timeout: float | None = 0.3,
+        terminate_timeout: float | None = 0.2,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+    ) -> str | bool:
+        if callable(args[0]):
+            return self._run_function(args[0], args[1:])
+        if silent and stdout is not None:
+            raise ValueError("silent=True collects the output; it can not go to stdout= too")
+        argv = [os.fspath(arg) for arg in args]
+        environment = self._environment(env, include_outer_env)
+        if log:
+            self._note(f"$ {proc.shown(argv)}")
+        argv[0] = self._program(argv[0], environment, external)
+        with self._finalisable():
+            done = proc.run(
+                argv,
+                env=environment,
+                capture=silent,
+                check=False,
+                timeout=timeout,
+                idle_timeout=idle_timeout,
+                grace=(interrupt_timeout, terminate_timeout),
+                stdout=stdout,
+                stderr=stderr,
+                interactive=self._spec.interactive,
+            )
+        if done.return_code not in tuple(success_codes or (0,)):
+            if silent:
+                self._context.log.write(done.text)
+            raise proc.failure(done)
+        return done.text if silent else True
+
+    def _run_function(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """nox's legacy: `session.run(callable, ...)`."""
+        self._note(f"{function}(args={args!r})")
+        try:
+            return function(*args)
+        except Exception as error:  # whatever the user's function raises counts as a failed command (nox's rule)
+            raise CommandFailed(f"function {function!r} raised {error!r}") from error
+
+    def _program(self, name: str, environment: Mapping[str, str], external: bool | str | None) -> str:
+        """The program's path: the environment's own first, then (with a warning unless `external`) the system's."""
+        if self._virtualenv.bin_paths is not None:
+            own = proc.which(name, os.pathsep.join(self._virtualenv.bin_paths), self._context.cwd)
+            if own is not None:
+                return own
+            if self._virtualenv.venv_backend == "uv" and name in ("uv", "uvx"):
+                from hwb.isolation.backends import find_uv
+
+                uv = find_uv()
+                if uv is not None:
+                    return uv if name == "uv" else os.path.join(os.path.dirname(uv), "uvx")
+        found = proc.which(name, environment.get("PATH", os.defpath), self._context.cwd)
+        if found is None:
+            raise _no_program(name)
+        self._judge_external(name, found, external)
+        return found
+
+    def _judge_external(self, name: str, found: str, external: bool | str | None) -> None:
+        if not self._virtualenv.is_sandboxed or external is True:
+            return
+        if external is None and self.config.get("error-on-external-run"):
+            external = "error"
+        what = f"{name} is not installed in the session's environment; it is {found}"
+        if external == "error":
+            raise CommandFailed(what, remedy="install it with session.install, or pass external=True")
+        self.warn(f"{what}. Pass external=True if that is meant.")
+
+    def _environment(self, env: Mapping[str, str | None] | None, include_outer: bool) -> dict[str, str]:
+        layers: dict[str, str | None] = dict(self._context.outer_env) if include_outer else {}
+        for name in _STRIPPED:
+            layers.pop(name, None)
+        layers.update(self._virtualenv.env)
+        layers.update(env or {})
+        if self._virtualenv.bin_paths:
+            path = layers.get("PATH") or self._context.outer_env.get("PATH", os.defpath)
+            layers["PATH"] = os.pathsep.join([*self._virtualenv.bin_paths, path])
+        layers["NOX_CURRENT_SESSION"] = layers["HWB_CURRENT_SESSION"] = self._spec.id
+        return {name: str(value) for name, value in layers.items() if value is not None}
+
+    def _finalisable(self) -> _Finalisable:
+        return _Finalisable(self._context)
+
+    def _note(self, text: str) -> None:
+        """A line in the session's log (which is what a streaming screen shows)."""
+        self._context.log.write(f"{text}\n")
+
+    def _say(self, level: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        text = str(args[0]) % args[1:] if len(args) > 1 else str(args[0] if args else "")
+        if kwargs.get("exc_info"):
+            import traceback
+
+            text = f"{text}\n{traceback.format_exc()}"
+        self._note(text if level == "info" else f"{level}: {text}")
+        self._context.emit("message", level=level, text=text)
+
+
+class _Finalisable:
+    """After a cancellation has reached the recipe once, its `finally` blocks get a token and a deadline of their own."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is not None and issubclass(kind, Cancelled):
+            import time
+
+            self._context.token = CancelToken()
+            self._context.deadline = time.monotonic() + FINALISER_SECONDS
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _check_command(args: tuple[Any, ...], method: str) -> None:
+    if not args:
+        raise ValueError(f"At least one argument required to {method}().")
+    if len(args) == 1 and isinstance(args[0], (list, tuple)):
+        raise ValueError(
+            f"First argument to `session.{method}` is a list. Did you mean to use `session.{method}(*args)`?"
+        )
+
+
+def _no_program(name: str) -> CommandFailed:
+    from hwb.errors import ProgramNotFound
+
+    return ProgramNotFound(
+        f"program {name!r} was not found", remedy="install it in the session (session.install), or on this machine"
+    )
+
+
+def _chooses_index(variable: str) -> bool:
+    words = ("INDEX", "FIND_LINKS", "CONFIG", "CONSTRAINT", "REQUIRE", "OVERRIDE", "EXCLUDE_NEWER")
+    return any(word in variable for word in words)

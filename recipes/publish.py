@@ -1,0 +1,10 @@
+"""How do others get the artifacts? The configured registry takes them, each name exactly once."""
+
+import hwb
+
+
+@hwb.recipe(venv_backend="none", requires=["build", "check", "test"], tags=["release"], resources=["publish"])
+def publish(session: hwb.Session) -> None:
+    """Publish wheel and sdist; the same bytes twice are fine, other bytes under a known name are a conflict."""
+    session.publish()
+    session.log("index: %s", session.index_url)

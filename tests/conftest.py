@@ -1,0 +1,81 @@
+"""What does a test need of this machine, and what happens when it is not there?
+
+Markers `uv`, `pypi` and `git` skip with a reason. Named in HWB_TEST_REQUIRE (`uv,pypi,git`), the lack is a failure.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+
+def _uv() -> str | None:
+    return None if shutil.which("uv") else "uv is not on the PATH"
+
+
+def _git() -> str | None:
+    return None if shutil.which("git") else "git is not on the PATH"
+
+
+def _pypi() -> str | None:
+    """Ask for one small package, by the pip that virtualenv carries: environments made by uv have none."""
+    from virtualenv.seed.wheels.embed import get_embed_wheel
+
+    wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, os.path.join(wheel.path, "pip"), "download", "--quiet", "--no-deps", "--no-cache-dir"]
+        limits = ["--disable-pip-version-check", "--retries", "0", "--timeout", "15", "--dest", directory]
+        try:
+            asked = subprocess.run(
+                [*command, *limits, "pyproject-hooks"], capture_output=True, text=True, timeout=60, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return "the package index did not answer in a minute"
+    return None if asked.returncode == 0 else f"the package index cannot be reached: {asked.stderr.strip()[-200:]}"
+
+
+NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git}
+
+
+@functools.cache
+def lacking(name: str) -> str | None:
+    """Why the marker's tests cannot run here; None when they can."""
+    return NEEDS[name]()
+
+
+def required(environ: dict[str, str] | os._Environ[str] = os.environ) -> set[str]:
+    """The names in HWB_TEST_REQUIRE; one that is unknown is an error, or a typing mistake would hide every skip."""
+    names = {name.strip() for name in environ.get("HWB_TEST_REQUIRE", "").split(",") if name.strip()}
+    if names - NEEDS.keys():
+        unknown = ", ".join(sorted(names - NEEDS.keys()))
+        raise pytest.UsageError(f"HWB_TEST_REQUIRE: unknown {unknown}; known: {', '.join(NEEDS)}")
+    return names
+
+
+def pytest_configure() -> None:
+    required()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in NEEDS:
+        if item.get_closest_marker(name) is not None and (why := lacking(name)) is not None:
+            if name in required():
+                pytest.fail(f"HWB_TEST_REQUIRE names {name}, but {why}", pytrace=False)
+            pytest.skip(why)
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads the organisation's file or the settings of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith("HWB_") and not name.startswith("HWB_TEST_"):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "TF_BUILD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))

@@ -1,0 +1,1 @@
+from c_extension._answer import answer as answer

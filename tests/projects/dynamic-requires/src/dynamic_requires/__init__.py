@@ -1,0 +1,1 @@
+"""A package built by a backend in its own tree."""

@@ -1,0 +1,1 @@
+"""A real package in a namespace (PEP 420)."""

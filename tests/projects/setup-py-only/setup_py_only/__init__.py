@@ -1,0 +1,1 @@
+"""From before pyproject.toml."""
