@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SdistReader", "WheelReader", "extract_sdist", "name_problem", "open_sdist", "open_wheel"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(".?:")
 _BLOCK = 1 << 20
 _IN_MEMORY = 32 << 20
 """Bytes of an unpacked sdist that are held in memory; a larger one goes through a temporary file."""

@@ -395,7 +395,7 @@ def _known(name: str, where: str, *, table: bool) -> Key:
     if name in KEYS and ("." in name) == table:
         return KEYS[name]
     names = [*KEYS, *_TABLES]
-    if name.replace("_", "-") in KEYS:
+    if name not in KEYS and name.replace("_", "-") in KEYS:
         remedy = f"write {name.replace('_', '-')}"
     else:
         remedy = _near(name, names, "did you mean {}? ") + "known keys: " + ", ".join(names)

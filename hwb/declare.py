@@ -253,6 +253,8 @@ def _python(value: Any) -> Any:
 
 
 def _backend(value: Any) -> Any:
+    if value == "none":  # what every shipped recipe says that needs no environment: saves an import at start-up
+        return value
     from hwb.isolation.backends import parse_backend
 
     if value is not None:

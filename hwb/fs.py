@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
-import stat
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwb.errors import HwbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-__all__ = ["FileLock", "atomic_path", "atomic_write", "copy_file", "fsync_dir", "remove_tree", "sha256_file", "writable"]
+__all__ = [
+    "FileLock",
+    "atomic_path",
+    "atomic_write",
+    "copy_file",
+    "fsync_dir",
+    "remove_tree",
+    "sha256_file",
+    "writable",
+]
 
 
 def fsync_dir(path: str | os.PathLike[str]) -> None:
@@ -34,6 +40,8 @@ def fsync_dir(path: str | os.PathLike[str]) -> None:
 @contextmanager
 def atomic_path(target: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside `target` to write to; renamed onto it when the block succeeds, removed when it fails."""
+    from pathlib import Path
+
     final = Path(target)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.{time.monotonic_ns():x}.part")
     try:
@@ -50,12 +58,27 @@ def atomic_path(target: str | os.PathLike[str], *, durable: bool = True) -> Iter
 
 def atomic_write(target: str | os.PathLike[str], data: str | bytes, *, durable: bool = True) -> None:
     """Write a whole file, or leave the old one."""
-    with atomic_path(target, durable=durable) as path:
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    folder, name = os.path.split(os.fspath(target))
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{time.monotonic_ns():x}.part")
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
+            if durable:
+                handle.flush()
+                os.fsync(handle.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    if durable:
+        fsync_dir(folder or ".")
 
 
 def copy_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Copy one file's bytes atomically."""
+    import shutil
+
     with atomic_path(target) as path:
         shutil.copyfile(source, path)
 
@@ -71,22 +94,41 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _force(function: Callable[..., Any], path: str, _error: object) -> None:
-    """Read-only entries (git objects, Windows files) are made writable and tried once more."""
+def _force(root: str, function: Callable[..., Any], path: str) -> None:
+    """Read-only entries (git objects, Windows files) are made writable and tried once more.
+
+    Nothing outside of the tree changes its mode: not the directory that `root` lies in, nor what a link points to.
+    """
+    import shutil
+    import stat
+    from pathlib import Path
+
+    entry = Path(path)
+    link = entry.is_symlink()
     try:
-        os.chmod(os.path.dirname(path), stat.S_IRWXU)
-        os.chmod(path, stat.S_IRWXU)
-        function(path)
+        if path != root:
+            entry.parent.chmod(stat.S_IRWXU)
+        if not link:
+            entry.chmod(stat.S_IRWXU)
+        if function in (os.unlink, os.rmdir):
+            function(path)
+        elif not link:
+            shutil.rmtree(path, ignore_errors=True)  # a directory that could not be listed
     except OSError:
         pass
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
     """Remove a directory if it is there; what cannot be removed stays without an error (VEN-08)."""
+    root = os.fspath(path)
+    if not os.path.lexists(root):
+        return
+    import shutil
+
     if sys.version_info >= (3, 12):
-        shutil.rmtree(path, onexc=_force)
+        shutil.rmtree(root, onexc=lambda function, entry, _error: _force(root, function, entry))
     else:
-        shutil.rmtree(path, onerror=_force)
+        shutil.rmtree(root, onerror=lambda function, entry, _error: _force(root, function, entry))
 
 
 def writable(directory: str | os.PathLike[str]) -> bool:
@@ -187,8 +229,12 @@ else:
         except BlockingIOError:
             return False
         except OSError as error:
+            import errno
+
             if error.errno == errno.ENOLCK:  # pragma: no cover - network file systems without locks
-                raise HwbError(f"this file system has no locks: {error}", remedy="set HWB_CACHE_DIR to a local disk") from error
+                raise HwbError(
+                    f"this file system has no locks: {error}", remedy="set HWB_CACHE_DIR to a local disk"
+                ) from error
             raise
         return True
 

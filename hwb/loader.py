@@ -86,6 +86,17 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(found)}?" if found else ""
 
 
+def one_edit_apart(one: str, other: str) -> bool:
+    """Whether one typing mistake (a letter more, less, wrong, or two exchanged) makes the one out of the other."""
+    if one == other or abs(len(one) - len(other)) > 1 or min(len(one), len(other)) < 3:
+        return False
+    start = next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+    a, b = one[start:], other[start:]
+    if len(a) != len(b):
+        return a[1:] == b or a == b[1:]
+    return a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+
+
 def find_hwbfile(start: str) -> str | None:
     """`hwbfile.py` in `start` or the nearest directory above it, up to the top of the repository.
 
@@ -142,15 +153,16 @@ def _params(declared: Recipe) -> Any:
 
 
 def _check_new(recipe: Recipe, below: list[str], warnings: list[str]) -> None:
-    hint = near(recipe.name, below)
     if recipe.options.get("override"):
+        hint = near(recipe.name, below)
         raise HwbfileError(
             f"recipe {recipe.name!r} says override=True, and nothing below has that name",
             where=recipe.where,
             remedy=hint or "hwb recipes list shows what can be overridden",
         )
-    if hint and recipe.layer != SHIPPED:
-        warnings.append(f"{recipe.where}: recipe {recipe.name!r} is new; {hint}")
+    twin = next((name for name in below if one_edit_apart(recipe.name, name)), None)
+    if twin is not None and recipe.layer != SHIPPED:
+        warnings.append(f"{recipe.where}: recipe {recipe.name!r} is new; did you mean to override {twin!r}?")
 
 
 # --- shipped and plugins ---------------------------------------------------------------------------------------------
@@ -303,11 +315,21 @@ def _compiled(path: str) -> Any:
 
 
 def _bytecode_path(path: str, source: bytes) -> str:
-    from hashlib import sha256
-
     tag = sys.implementation.cache_tag or "python"
-    key = sha256(b"\0".join((path.encode(errors="surrogateescape"), sys.version.encode(), source))).hexdigest()
+    key = _sha256()(b"\0".join((path.encode(errors="surrogateescape"), sys.version.encode(), source))).hexdigest()
     return os.path.join(places.cache_dir(), "bytecode", f"{key[:40]}.{tag}")
+
+
+def _sha256() -> Any:
+    """Python's own module behind hashlib where there is one: hashlib loads OpenSSL, a tenth of the start-up."""
+    from importlib import import_module
+
+    for name in ("_sha2", "_sha256", "hashlib"):
+        try:
+            return import_module(name).sha256
+        except ImportError:
+            continue
+    raise AssertionError("hashlib is part of the standard library")
 
 
 def _remember(path: str, data: bytes) -> None:

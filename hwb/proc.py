@@ -11,7 +11,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -152,6 +151,8 @@ class _Command:
         if not capture:
             self._start(self._target(stdout), stderr)
             return self._finish(timeout, idle, grace), None
+        import tempfile
+
         with tempfile.TemporaryFile() as collected:
             self._watched = collected.fileno()
             self._start(collected.fileno(), stderr)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict, dataclass, field, fields
-from subprocess import STDOUT
 from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
 
-from hwb import proc
-from hwb.context import CancelToken, Context, current
 from hwb.errors import Cancelled, CommandFailed, HwbError
 
 if TYPE_CHECKING:
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
 
     from hwb.artifacts import Artifact, ArtifactView, Ledger
     from hwb.config import Settings
+    from hwb.context import Context
     from hwb.declare import Recipe
     from hwb.isolation.venv import Venv
     from hwb.loader import Catalog
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Notifier", "ProcessEnv", "Quit", "Services", "Session", "SessionSpec", "Skip", "safe_name"]
 
-StrPath = "str | os.PathLike[str]"
+STDOUT = -2
+"""`subprocess.STDOUT`, without importing subprocess: a hwbfile that names `hwb.Session` must not cost its import."""
 _STRIPPED = (
     "PIP_RESPECT_VIRTUALENV",
     "PIP_REQUIRE_VIRTUALENV",
@@ -114,6 +113,10 @@ class Services:
     settings: Settings
     ledger: Ledger
     notifier: Notifier
+    secrets: tuple[bytes, ...] = ()
+    """Byte strings to mask in everything that is written."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """What commands inherit: the environment without upload credentials."""
 
 
 def safe_name(text: str, limit: int = 60) -> str:
@@ -430,6 +433,7 @@ class Session:
 
         ValueError without an environment. Raises DependencyError, OfflineError.
         """
+        from hwb import proc
         from hwb.isolation import venv
 
         if self._venv is None:
@@ -652,13 +656,18 @@ class Session:
     def _install_from(self, url: str, artifact: Artifact) -> None:
         from packaging.utils import parse_wheel_filename
 
+        from hwb.wheel import read_metadata
+
         name, version, _, _ = parse_wheel_filename(artifact.name)
         alone = {key: None for key in os.environ if key.startswith(("PIP_", "UV_")) and _chooses_index(key)}
         no_config = {"PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
         alone_env: dict[str, str | None] = {**alone, **no_config}
-        pin = f"{name}=={version}"
-        self.install("--no-deps", "--no-cache-dir", "--index-url", url, pin, env=alone_env)
-        self.install(pin, "--find-links", self._index().folder(str(name)))
+        # no cache: a wheel of that name which was handed out before must not stand in for what is served now
+        self.install("--no-deps", "--no-cache-dir", "--index-url", url, f"{name}=={version}", env=alone_env)
+        # by requirement, never by name: the user's own index may have a stranger's package of our name
+        requirements = read_metadata(artifact.path).get_all("Requires-Dist") or []
+        if requirements:
+            self.install(*requirements)
 
     def emit(self, path: str | os.PathLike[str], *, parent: str = "") -> Artifact:
         """Record a file that this session produced; later sessions find it in `session.artifacts`."""
@@ -759,6 +768,8 @@ class Session:
         timeout: float | None = None,
         idle_timeout: float | None = None,
     ) -> str | bool:
+        from hwb import proc
+
         if callable(args[0]):
             return self._run_function(args[0], args[1:])
         if silent and stdout is not None:
@@ -797,6 +808,8 @@ class Session:
 
     def _program(self, name: str, environment: Mapping[str, str], external: bool | str | None) -> str:
         """The program's path: the environment's own first, then (with a warning unless `external`) the system's."""
+        from hwb import proc
+
         if self._virtualenv.bin_paths is not None:
             own = proc.which(name, os.pathsep.join(self._virtualenv.bin_paths), self._context.cwd)
             if own is not None:
@@ -866,6 +879,8 @@ class _Finalisable:
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is not None and issubclass(kind, Cancelled):
             import time
+
+            from hwb.context import CancelToken
 
             self._context.token = CancelToken()
             self._context.deadline = time.monotonic() + FINALISER_SECONDS

@@ -32,7 +32,6 @@ class Workspace:
 def locate(directory: str | None, file: str | None) -> tuple[str, str | None]:
     """The root and the hwbfile. Raises UsageError for a directory or file that does not exist."""
     from hwb.loader import find_hwbfile
-    from hwb.project import find_root
 
     start = os.path.abspath(directory or os.getcwd())
     if not os.path.isdir(start):
@@ -45,6 +44,8 @@ def locate(directory: str | None, file: str | None) -> tuple[str, str | None]:
     hwbfile = find_hwbfile(start)
     if hwbfile is not None:
         return os.path.dirname(hwbfile), hwbfile
+    from hwb.project import find_root
+
     return find_root(start) or start, None
 
 

@@ -1,5 +1,7 @@
 """How is the project built? An sdist from a copy of the tree, then the wheel from that sdist."""
 
+from __future__ import annotations
+
 import hwb
 
 

@@ -1,5 +1,7 @@
 """Are the artifacts what they claim to be? Names, METADATA, WHEEL and RECORD are compared."""
 
+from __future__ import annotations
+
 import hwb
 
 

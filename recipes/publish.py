@@ -1,5 +1,7 @@
 """How do others get the artifacts? The configured registry takes them, each name exactly once."""
 
+from __future__ import annotations
+
 import hwb
 
 

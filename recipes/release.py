@@ -1,5 +1,7 @@
 """What is a release? Everything that its requirements did; this only says what came out."""
 
+from __future__ import annotations
+
 import hwb
 
 

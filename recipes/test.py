@@ -1,5 +1,7 @@
 """Does the wheel work where nothing else is? It is installed into an empty environment and used there."""
 
+from __future__ import annotations
+
 import shlex
 
 import hwb

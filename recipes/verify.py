@@ -1,5 +1,7 @@
 """Is what was published what was built? The published wheel is installed from the index and imported."""
 
+from __future__ import annotations
+
 import hwb
 
 

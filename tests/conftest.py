@@ -11,8 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _uv() -> str | None:
@@ -70,12 +74,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(why)
 
 
-@pytest.fixture(autouse=True)
-def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads the organisation's file or the settings of whoever runs it."""
-    for name in list(os.environ):
-        if name.startswith("HWB_") and not name.startswith("HWB_TEST_"):
-            monkeypatch.delenv(name)
-    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "TF_BUILD"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+@pytest.fixture(autouse=True, scope="session")
+def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the settings, the organisation's file or the store of whoever runs it; workers share one store."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in _SERVICES or (name.startswith("HWB_") and not name.startswith("HWB_TEST_")):
+                patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(shared / "no-config"))
+        patch.setenv("HWB_CACHE_DIR", str(shared / "hwb-cache"))
+        yield
+
+
+_SERVICES = ("NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "TF_BUILD")

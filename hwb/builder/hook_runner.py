@@ -51,6 +51,7 @@ def hook_environment(bin_dir: str, place: str, epoch: int) -> dict[str, str]:
         "SOURCE_DATE_EPOCH": str(epoch),
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",  # standard output and error in the order in which they were written
         "PYTHONDONTWRITEBYTECODE": "1",  # no byte code in the sources, nor in the shared environment
         "GIT_CEILING_DIRECTORIES": place,  # a repository around the store is not the project's
         **safe_directory(),

@@ -118,6 +118,9 @@ def workspace_of(ctx: click.Context, options: dict[str, Any] | None = None) -> A
 
 def _hand_over(hwbfile: str) -> None:
     """PEP 723: continue in an environment that has the packages the hwbfile names."""
+    with open(hwbfile, "rb") as handle:
+        if b"# /// script" not in handle.read():
+            return
     from hwb.script import needs_other_python, provide, read_block
 
     block = read_block(hwbfile)

@@ -127,7 +127,7 @@ def find_uv() -> str | None:
     """uv's absolute path; looked for once per process and PATH. A version manager's stand-in is not uv."""
     key = (os.environ.get("PATH", ""), sys.prefix)
     if key not in _found or not (_found[key] is None or os.path.exists(_found[key] or "")):
-        _found[key] = next((path for path in _places() if _is_uv(path)), None)
+        _found[key] = next((os.path.abspath(path) for path in _places() if _is_uv(path)), None)
     return _found[key]
 
 

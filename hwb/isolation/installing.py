@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hwb.errors import DependencyError, OfflineError
+from hwb.errors import DependencyError, HwbError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,19 @@ _MISSING = re.compile(
 _CACHE_ONLY = re.compile(r"network (was|is) disabled|Network connectivity is disabled|index lookups were disabled")
 
 
+_SILENCE_SECONDS = 60.0
+"""After the network did not answer, the cache is asked first for so long: every session would wait for it again."""
+
+
+class _Silence:
+    """Until when (`time.monotonic()`) the network is taken to be away."""
+
+    until = 0.0
+
+
+_silence = _Silence()
+
+
 class NetworkDown(DependencyError):
     """Requirements cannot be installed because the index cannot be reached."""
 
@@ -42,6 +56,8 @@ class Outcome:
 
     done: Completed
     stderr: str
+    hidden: bool = False
+    """Nobody has seen its output yet; it is shown if this is what makes the work fail."""
 
     @property
     def ok(self) -> bool:
@@ -95,7 +111,6 @@ def execute(
     """Run an installer; `silent` shows its output only when it fails, `capture` returns its standard output."""
     from hwb import proc
     from hwb.context import current
-    from hwb.redact import Redactor
 
     context = current()
     hidden = silent or capture
@@ -104,9 +119,16 @@ def execute(
         done = proc.run(argv, env=env, check=False, capture=hidden, stderr=tee.write_fd, cwd=cwd, quiet=hidden)
     finally:
         stderr = tee.end()
-    if silent and done.return_code:
-        context.log.write(Redactor(context.secrets).text(done.text) + stderr)
-    return Outcome(done, stderr)
+    return Outcome(done, stderr, hidden=silent)
+
+
+def _show(outcome: Outcome) -> None:
+    from hwb.context import current
+    from hwb.redact import Redactor
+
+    if outcome.hidden:
+        context = current()
+        context.log.write(Redactor(context.secrets).text(outcome.done.text) + outcome.stderr)
 
 
 def settle(what: str, online: Callable[[], Outcome], from_cache: Callable[[], Outcome], *, offline: bool) -> Outcome:
@@ -116,17 +138,23 @@ def settle(what: str, online: Callable[[], Outcome], from_cache: Callable[[], Ou
     """
     if offline:
         outcome = from_cache()
-        if not outcome.ok:
-            raise _offline_error(what, outcome)
-        return outcome
+        if outcome.ok:
+            return outcome
+        raise _failed(outcome, _offline_error(what, outcome))
+    if time.monotonic() < _silence.until:
+        outcome = from_cache()
+        if outcome.ok:
+            return outcome
     outcome = online()
     if outcome.ok:
+        _silence.until = 0.0
         return outcome
     if not _NETWORK.search(outcome.stderr):
-        raise DependencyError(f"{what} failed", detail=outcome.stderr, remedy=_remedy(outcome.stderr))
+        raise _failed(outcome, _plain_error(what, outcome))
+    _silence.until = time.monotonic() + _SILENCE_SECONDS
     cached = from_cache()
     if not cached.ok:
-        raise _down_error(what, outcome, cached)
+        raise _failed(outcome, _down_error(what, outcome, cached))
     from hwb.context import current
 
     text = f"{what}: the network does not answer; taken from the cache, where versions may be older"
@@ -134,15 +162,24 @@ def settle(what: str, online: Callable[[], Outcome], from_cache: Callable[[], Ou
     return cached
 
 
+def _failed(outcome: Outcome, error: HwbError) -> HwbError:
+    _show(outcome)
+    return error
+
+
+def _plain_error(what: str, outcome: Outcome) -> DependencyError:
+    return DependencyError(f"{what} failed", detail=outcome.stderr, remedy=_remedy(outcome.stderr))
+
+
 def _missing(outcome: Outcome) -> str:
     names = {next(filter(None, match.groups())) for match in _MISSING.finditer(outcome.stderr)}
     return ", ".join(sorted(names))
 
 
-def _offline_error(what: str, outcome: Outcome) -> OfflineError | DependencyError:
+def _offline_error(what: str, outcome: Outcome) -> HwbError:
     missing = _missing(outcome)
     if not missing and not _CACHE_ONLY.search(outcome.stderr) and not _NETWORK.search(outcome.stderr):
-        return DependencyError(f"{what} failed", detail=outcome.stderr, remedy=_remedy(outcome.stderr))
+        return _plain_error(what, outcome)
     return OfflineError(f"{what}: offline, and the cache lacks {missing or 'something'}", detail=outcome.stderr)
 
 

@@ -35,6 +35,7 @@ def shared_environment(
     *,
     constraints: Sequence[str] = (),
     backend: str | None = None,
+    purpose: str = "",
 ) -> Venv:
     """See `hwb.isolation.venv.shared_environment`."""
     from hwb.isolation.backends import choose
@@ -44,7 +45,7 @@ def shared_environment(
     installer, store = choose(backend), open_store()
     local = [_local_state(requirement) for requirement in requirements if "@" in requirement]
     pins = _pins(store, installer, interpreter, list(requirements), list(constraints), local)
-    name = fingerprint(_FORMAT, interpreter.identity, installer.name, *sorted(pins), *local)
+    name = fingerprint(_FORMAT, purpose, interpreter.identity, installer.name, *sorted(pins), *local)
     path = str(store.env_path(name))
     venv = _finished(path, installer, interpreter)
     if venv is None:

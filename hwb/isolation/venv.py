@@ -80,7 +80,8 @@ def make_venv(
     if reuse and _marker(path) == made_from and os.path.exists(kept.python):
         announce(kept, started)
         return kept
-    remove_tree(path)
+    if not _empty_directory(path):  # one that was made for this keeps its mode
+        remove_tree(path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         installer.create(path, interpreter, params)
@@ -91,6 +92,13 @@ def make_venv(
     made = venv_at(path, installer, interpreter, reused=False)
     announce(made, started)
     return made
+
+
+def _empty_directory(path: str) -> bool:
+    try:
+        return not os.listdir(path)
+    except OSError:
+        return False
 
 
 def announce(venv: Venv, started: float) -> None:
@@ -153,14 +161,18 @@ def shared_environment(
     *,
     constraints: Sequence[str] = (),
     backend: str | None = None,
+    purpose: str = "",
 ) -> Venv:
     """The environment with these requirements (PEP 508) that everybody shares; made when nobody has it yet.
 
-    It must not be changed: see `verify_unmodified`. Raises DependencyError, IsolationError, OfflineError.
+    It must not be changed: see `verify_unmodified`. Who has to change it names a `purpose`, and shares it only with
+    those that name the same. Raises DependencyError, IsolationError, OfflineError.
     """
     from hwb.isolation import shared
 
-    return shared.shared_environment(interpreter, requirements, constraints=constraints, backend=backend)
+    return shared.shared_environment(
+        interpreter, requirements, constraints=constraints, backend=backend, purpose=purpose
+    )
 
 
 def verify_unmodified(venv: Venv) -> bool:

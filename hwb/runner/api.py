@@ -132,6 +132,8 @@ class _Run:
         self._single = len(plan.sessions) == 1
         self._numbers: dict[str, int] = {}
         self._dir: RunDir
+        self._secrets: tuple[bytes, ...] = ()
+        self._settings_json = workspace.settings.to_json()
         self._streamer: Any = None
         self._screen: Any = None
         _check_arguments(flags, plan)
@@ -159,7 +161,8 @@ class _Run:
         self._dir = open_run_dir(self._workspace.root, names, self._settings.get("keep-runs"))
         watcher = Watcher(self._dir.id, self._dir.report)
         ledger = Ledger(self._dir.ledger)
-        bus = Bus(self._sinks(), Redactor(secret_values(os.environ, self._settings.get("secrets"))))
+        self._secrets = secret_values(os.environ, self._settings.get("secrets"))
+        bus = Bus(self._sinks(), Redactor(self._secrets))
         try:
             self._announce(bus)
             outcomes, code = self._schedule(ledger, bus, watcher)
@@ -256,7 +259,16 @@ class _Run:
         from hwb.runner.local import LocalExecutor
         from hwb.runner.scheduler import Limits, Scheduler
 
-        services = Services(self._workspace.catalog, self._settings, ledger, None)  # type: ignore[arg-type]
+        from hwb.redact import without_credentials
+
+        services = Services(
+            self._workspace.catalog,
+            self._settings,
+            ledger,
+            None,  # type: ignore[arg-type]  # the scheduler, made below, needs the executor first
+            self._secrets,
+            without_credentials(os.environ, self._settings.get("secrets")),
+        )
         executor = LocalExecutor(
             services,
             bus.emit,
@@ -331,7 +343,7 @@ class _Run:
             python=session.python if not isinstance(session.python, tuple) else None,
             param_index=index,
             posargs=tuple(self._arguments(session) if posargs is None else posargs),
-            settings=self._settings.to_json(),
+            settings=self._settings_json,
             ledger=self._dir.ledger,
             invoked_from=self._workspace.invoked_from,
             attempt=attempt,

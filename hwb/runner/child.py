@@ -220,13 +220,15 @@ def _cancel_on_signals(token: CancelToken) -> None:
 def _work(spec: SessionSpec, parent: _Parent, token: CancelToken) -> Outcome:
     from hwb.config import Settings
     from hwb.loader import load_catalog
-    from hwb.redact import Redactor, secret_values
+    from hwb.redact import Redactor, secret_values, without_credentials
     from hwb.runner.log import RoutedStream, SessionLog
     from hwb.runner.work import make_context, run_session
     from hwb.session import Services
 
     settings = Settings.from_json(spec.settings)
-    log = SessionLog(spec.log, Redactor(secret_values(os.environ, settings.get("secrets"))))
+    declared = settings.get("secrets")
+    secrets = secret_values(os.environ, declared)
+    log = SessionLog(spec.log, Redactor(secrets))
     restore = RoutedStream.install()
     try:
         services = Services(
@@ -234,8 +236,10 @@ def _work(spec: SessionSpec, parent: _Parent, token: CancelToken) -> Outcome:
             settings,
             _ledger(spec, parent),
             parent,
+            secrets,
+            without_credentials(os.environ, declared),
         )
-        context = make_context(spec, settings, log, token, parent.emit, parent.group)
+        context = make_context(spec, services, log, token, parent.emit, parent.group)
         os.chdir(spec.root)
         return run_session(spec, services, context, real_cwd=True)
     except BaseException as error:  # the parent waits for an outcome, whatever went wrong here

@@ -111,13 +111,9 @@ class LocalExecutor:
         on_done(outcome)
 
     def _outcome(self, spec: SessionSpec, token: CancelToken) -> Outcome:
-        from hwb.redact import secret_values
-
-        settings = self._services.settings
-        redactor = Redactor(secret_values(os.environ, settings.get("secrets")))
-        log = SessionLog(spec.log, redactor, self._echo if spec.interactive else None)
+        log = SessionLog(spec.log, Redactor(self._services.secrets), self._echo if spec.interactive else None)
         try:
-            context = make_context(spec, settings, log, token, self._emit, self._announce, self._terminal)
+            context = make_context(spec, self._services, log, token, self._emit, self._announce, self._terminal)
             if self._services.catalog[spec.recipe].option("process", False):
                 from hwb.runner.child import run_in_process
 

@@ -295,23 +295,28 @@ class Scheduler:
     def _settle(self, name: str, outcome: Outcome) -> None:
         """Record an end and free (or abort) those that waited for it; iterative, for chains of any length."""
         work: deque[tuple[str, Outcome]] = deque([(name, outcome)])
+        self._record(name, outcome)
         while work:
             name, outcome = work.popleft()
-            with self._lock:
-                self._outcomes[name] = outcome
             good = outcome.status in (Status.SUCCESS, Status.SKIPPED)
             for user in self._needed_by.get(name, ()):
                 if user in self._outcomes:
                     continue
                 if not good and name in self._hard[user]:
-                    work.append((user, self._aborted(user, name)))
+                    work.append((user, self._record(user, self._aborted(user, name))))
                     continue
                 self._missing[user] -= 1
-                if not self._missing[user]:
-                    if user in self._sessions:
-                        heappush(self._ready, (self._rank[user], user))
-                    else:
-                        work.append((user, Outcome(user, Status.SUCCESS)))
+                if self._missing[user]:
+                    continue
+                if user in self._sessions:
+                    heappush(self._ready, (self._rank[user], user))
+                else:
+                    work.append((user, self._record(user, Outcome(user, Status.SUCCESS))))
+
+    def _record(self, name: str, outcome: Outcome) -> Outcome:
+        with self._lock:
+            self._outcomes[name] = outcome
+        return outcome
 
     def _aborted(self, user: str, need: str) -> Outcome:
         if user not in self._sessions:

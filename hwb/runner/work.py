@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from hwb import procgroup
@@ -32,7 +31,7 @@ _END_GRACE = (0.3, 0.2)
 
 def make_context(
     spec: SessionSpec,
-    settings: Settings,
+    services: Services,
     log: LogSink,
     token: CancelToken,
     emit: Callable[..., None],
@@ -40,16 +39,14 @@ def make_context(
     terminal: Any = None,
 ) -> Context:
     """The context that a session works in: its own directory, environment (without upload credentials), log, mark."""
-    from hwb.redact import secret_values, without_credentials
-
-    declared = settings.get("secrets")
+    settings = services.settings
     return Context(
         token=token,
         log=log,
         cwd=spec.root,
-        outer_env=without_credentials(os.environ, declared),
+        outer_env=services.environ,
         mark=procgroup.extend_mark(os.environ, spec.run_id, str(spec.number)),
-        secrets=secret_values(os.environ, declared),
+        secrets=services.secrets,
         emit=lambda kind, **values: emit(kind, spec.id, **values),
         deadline=None if spec.timeout is None else time.monotonic() + spec.timeout,
         idle_timeout=settings.get("idle-timeout"),
@@ -133,6 +130,8 @@ def _raised(
     else:
         name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         failure = _RecipeRaised(f"the recipe raised {name}", where=where, remedy="mend the recipe at that line")
+    import traceback
+
     context.log.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     return Status.FAILED, failure.what, failure
 

@@ -84,6 +84,5 @@ def closing_lines(tally: text.Tally, style: Style, options: Options, *, tails: b
     for record in tally.having("failed"):
         tail = options.tail(record.name) if tails and not options.stream_output else ""
         lines += text.failure_block(record, tail, style)
-    if lines:
-        lines.append("")
-    return lines + text.summary(tally, style, short=options.quiet)
+    rest = text.summary(tally, style, short=options.quiet)
+    return [*lines, *([""] if lines and rest[0] else []), *rest]
