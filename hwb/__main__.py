@@ -14,6 +14,10 @@ def main() -> None:
 
         print(f"hwb {__version__}")
         return
+    # Nothing that start-up makes is ever garbage: looking for some costs a twentieth of it. A run switches it on again.
+    import gc
+
+    gc.disable()
     from hwb.cli import invoke
 
     sys.exit(invoke(sys.argv[1:]))

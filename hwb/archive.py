@@ -141,21 +141,33 @@ def open_wheel(path: str | os.PathLike[str]) -> Iterator[WheelReader]:
 
 
 class SdistReader:
-    """An open sdist (gzipped tar, PEP 625) whose members are known to be safe; `top` is its one top directory."""
+    """An open sdist (gzipped tar, PEP 625) whose members are known to be safe; `top` is its one top directory.
 
-    __slots__ = ("_tar", "members", "path", "top")
+    `overwritten` names the files that `last_wins` left out.
+    """
 
-    def __init__(self, path: str, archive: tarfile.TarFile) -> None:
+    __slots__ = ("_tar", "members", "overwritten", "path", "top")
+
+    def __init__(self, path: str, archive: tarfile.TarFile, *, last_wins: bool = False) -> None:
         self.path = path
         self._tar = archive
         with _plain_errors(path):
             self.members = tuple(archive.getmembers())
+        self.overwritten: tuple[str, ...] = ()
+        if last_wins:
+            self._drop_overwritten()
         _check_names(path, (m.name + "/" if m.isdir() else m.name for m in self.members))
         _check_types(path, self.members)
         tops = sorted({member.name.split("/")[0] for member in self.members})
         if len(tops) != 1 or tops == [m.name for m in self.members if not m.isdir()]:
             raise _refuse(path, f"must hold exactly one top directory, not {', '.join(tops) or 'nothing'}")
         self.top = tops[0]
+
+    def _drop_overwritten(self) -> None:
+        latest = {member.name: member for member in self.members}
+        files = [member for member in self.members if latest[member.name] is not member and member.isreg()]
+        self.overwritten = tuple(member.name for member in files)
+        self.members = tuple(member for member in self.members if member not in files)
 
     @property
     def global_headers(self) -> Mapping[str, str]:
@@ -207,8 +219,12 @@ def _leaves(link: tarfile.TarInfo) -> bool:
 
 
 @contextmanager
-def open_sdist(path: str | os.PathLike[str]) -> Iterator[SdistReader]:
-    """A reader of an sdist. Raises ValidationError when it is unreadable or has an unsafe member."""
+def open_sdist(path: str | os.PathLike[str], *, last_wins: bool = False) -> Iterator[SdistReader]:
+    """A reader of an sdist. Raises ValidationError when it is unreadable or has an unsafe member.
+
+    A file that is there twice is refused, because two readers may see two contents; `last_wins` (only for what our own
+    build made) reads it as tar's own extraction does.
+    """
     import gzip
     import shutil
     import tarfile
@@ -223,7 +239,7 @@ def open_sdist(path: str | os.PathLike[str]) -> Iterator[SdistReader]:
             plain.seek(0)
             archive = tarfile.open(fileobj=plain, mode="r:", errorlevel=2)  # noqa: SIM115 - closed below
         with archive:
-            yield SdistReader(place, archive)
+            yield SdistReader(place, archive, last_wins=last_wins)
 
 
 def extract_sdist(path: str | os.PathLike[str], target_dir: str | os.PathLike[str]) -> str:

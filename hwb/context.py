@@ -127,7 +127,7 @@ def _no_event(kind: str, **fields: Any) -> None:
     """Nobody listens."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Context:
     """What belongs to whoever works now. Mutable: a session changes its own `cwd` and `groups`, nobody else's."""
 

@@ -26,7 +26,7 @@ SHIPPED, PLUGIN, ORGANISATION, USER = "shipped", "plugin", "organisation", "hwbf
 _NOT_INHERITED = frozenset({"override"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """A recipe name with every layer's declaration of it, the one that counts first."""
 
@@ -60,7 +60,7 @@ class Entry:
         return next((recipe.doc for recipe in self.chain if recipe.doc), "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
     """All recipes by name, in order of first declaration, and what was noticed while loading."""
 

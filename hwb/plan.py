@@ -48,7 +48,7 @@ class Request:
     """Names from the settings that a bare run means."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """Sessions in planned order; `needs[id]` must have succeeded before, `follows[id]` must only be over."""
 

@@ -56,12 +56,29 @@ def shown(argv: Sequence[str]) -> str:
 
 def which(program: str, path: str | None = None, cwd: str | None = None) -> str | None:
     """The program's absolute path; relative names with a slash are looked up in `cwd`."""
-    import shutil
-
     if os.path.dirname(program):
         program = os.path.join(cwd or current().cwd, program)
-    found = shutil.which(program, path=path)
+    found = _which(program, os.environ.get("PATH", os.defpath) if path is None else path)
     return os.path.abspath(found) if found else None
+
+
+if sys.platform == "win32":
+
+    def _which(program: str, path: str) -> str | None:
+        import shutil
+
+        return shutil.which(program, path=path)
+
+else:
+
+    def _which(program: str, path: str) -> str | None:
+        """As `shutil.which`, whose import (compression and all) costs as much as starting the program."""
+        folders = [""] if "/" in program else path.split(os.pathsep)
+        for folder in folders:
+            candidate = os.path.join(folder, program)
+            if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
+                return candidate
+        return None
 
 
 def run(

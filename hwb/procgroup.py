@@ -123,14 +123,27 @@ else:
         """Nothing to do: the group is the process itself."""
 
     def group_alive(group: int) -> bool:
-        """Whether anything of the command still runs (zombies that nobody reaped count as alive)."""
+        """Whether anything of the command still runs; zombies do not count where /proc tells them apart."""
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
             return False
         except PermissionError:
             return True
-        return True
+        return sys.platform != "linux" or _has_living_member(group)
+
+    def _has_living_member(group: int) -> bool:
+        """Orphans that a container's first process never reaps stay in the group as zombies for ever."""
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    with open(f"/proc/{name}/stat", "rb") as handle:
+                        state, _parent, own = handle.read().rpartition(b")")[2].split()[:3]
+                except (OSError, ValueError):
+                    continue
+                if int(own) == group and state != b"Z":
+                    return True
+        return False
 
     def signal_group(group: int, number: int) -> bool:
         """Signal every member; False when there is none left."""

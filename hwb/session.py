@@ -105,7 +105,7 @@ class Notifier(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Services:
     """What the runner lends to a session: the same objects in a thread, stand-ins with the same methods in a child."""
 
@@ -129,7 +129,7 @@ def safe_name(text: str, limit: int = 60) -> str:
     return f"{slug}-{sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ProcessEnv:
     """A session's environment as nox shows it: where it is, and what its commands get to see."""
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hwb.archive import open_sdist
+from hwb.context import current
 from hwb.fs import atomic_path
 
 if TYPE_CHECKING:
@@ -25,13 +26,16 @@ def normalise_sdist(path: str | os.PathLike[str], epoch: int) -> bool:
     """Make an sdist canonical in place; whether it had to be rewritten.
 
     Canonical: members sorted by name (hard links last, so that what they name is there), no owner, modes 644 and 755,
-    every time `epoch` (seconds), no file name in the gzip header. One that already is so keeps its bytes. Raises
-    ValidationError when it cannot be read.
+    every time `epoch` (seconds), no file name in the gzip header, each file once (hatchling packs the PKG-INFO of an
+    unpacked sdist beside its own). One that already is so keeps its bytes. Raises ValidationError when it is unsafe.
     """
-    with open_sdist(path) as reader:
+    with open_sdist(path, last_wins=True) as reader:
         if _is_canonical(reader, epoch):
             return False
-    with atomic_path(path) as target, open_sdist(path) as reader:
+        for name in reader.overwritten:
+            text = f"the build backend packed {name} twice; the later one counts"
+            current().emit("message", level="warning", text=text)
+    with atomic_path(path) as target, open_sdist(path, last_wins=True) as reader:
         _write(os.fspath(target), reader, epoch)
     return True
 
@@ -41,6 +45,7 @@ def _is_canonical(reader: SdistReader, epoch: int) -> bool:
     return (
         _gzip_header(reader.path) == (0, epoch)
         and not reader.global_headers
+        and not reader.overwritten
         and members == sorted(members, key=_order)
         and all(_matches(member, _canonical(member, epoch)) for member in members)
     )

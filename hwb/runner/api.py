@@ -29,7 +29,7 @@ __all__ = ["Display", "Flags", "RunResult", "execute", "run"]
 _SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flags:
     """What a run does differently when asked to; the words are nox's."""
 
@@ -42,7 +42,7 @@ class Flags:
     command: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Display:
     """How a person or a program sees the run; `stream` None means nobody does."""
 
@@ -56,7 +56,7 @@ class Display:
     """A person sits at a terminal that commands may have."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunResult:
     """A finished run: exit code, outcomes in planned order, artifacts that count, and where it is written down."""
 
@@ -156,6 +156,9 @@ class _Run:
         from hwb.runner.rundir import open_run_dir
         from hwb.runner.watcher import Watcher
 
+        import gc
+
+        gc.enable()  # the command line's start-up runs without
         started = time.monotonic()
         names = [safe_name(name) for name in self._plan.ids]
         self._dir = open_run_dir(self._workspace.root, names, self._settings.get("keep-runs"))

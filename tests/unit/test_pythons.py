@@ -80,10 +80,9 @@ def test_a_version_comes_back(numbers: list[int], prefix: str) -> None:
 def test_any_other_text_is_a_value_error_and_nothing_else(text: str) -> None:
     try:
         spec = parse_spec(text)
-    except ValueError as error:
-        assert repr(text)[:20] in str(error)
-    else:
-        assert bool(spec.version) != bool(spec.path)
+    except ValueError:
+        return
+    assert bool(spec.version) != bool(spec.path)
 
 
 @given(st.lists(st.integers(0, 20), max_size=3), st.lists(st.integers(0, 20), max_size=3))
@@ -279,9 +278,6 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     return known
 
 
-Install = "Callable[[str, str], str]"
-
-
 @pytest.fixture
 def install(machine: Path, answers: Answers) -> Callable[[str, str], str]:
     def make(relative: str, version: str) -> str:
@@ -381,7 +377,7 @@ def test_names_that_lie_are_found_out(machine: Path, answers: Answers, install: 
 
 
 def test_an_empty_machine(machine: Path) -> None:
-    with pytest.raises(InterpreterNotFound, match="satisfies >=3.10") as caught:
+    with pytest.raises(InterpreterNotFound, match=r"satisfies >=3\.10") as caught:
         find(environ=environ(machine), requires_python=">=3.10")
     assert caught.value.detail == "seen:\nnothing"
 
@@ -416,7 +412,7 @@ def test_an_environment_on_the_path_leads_to_its_base(
     assert find("3.12", environ=environ(machine, PATH=str(machine / "copies/bin"))).path == base
     answers[copied] = ["3.12.1", "cpython", "", copied, prefix, str(machine / "gone"), ""]
     os.utime(copied, (1, 1))
-    with pytest.raises(InterpreterNotFound, match="no Python 3.12"):
+    with pytest.raises(InterpreterNotFound, match=r"no Python 3\.12"):
         find("3.12", environ=environ(machine, PATH=str(machine / "copies/bin")))
 
 
@@ -471,7 +467,7 @@ def test_the_running_interpreter_is_taken_without_looking(monkeypatch: pytest.Mo
 def test_the_running_interpreter_lies_outside_of_environments() -> None:
     here = running()
     assert os.path.isfile(here.path)
-    assert os.path.isabs(here.path)
+    assert Path(here.path).is_absolute()
     if sys.prefix != sys.base_prefix:
         assert not here.path.startswith(os.path.join(sys.prefix, ""))
     assert here.source == "running"
