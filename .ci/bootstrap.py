@@ -165,6 +165,8 @@ def uv_environ() -> dict[str, str]:
         old = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}.get(uv_name, uv_name)
         if value and uv_name not in environ and old not in environ:
             environ[uv_name] = ",".join(value.split()) if uv_name == "UV_FIND_LINKS" else " ".join(value.split())
+            if uv_name == "UV_INDEX":  # pip takes the best version of all its indexes, uv by default the first index's
+                environ.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environ
 
 

@@ -164,10 +164,10 @@ class SdistReader:
         self.top = tops[0]
 
     def _drop_overwritten(self) -> None:
-        latest = {member.name: member for member in self.members}
-        files = [member for member in self.members if latest[member.name] is not member and member.isreg()]
-        self.overwritten = tuple(member.name for member in files)
-        self.members = tuple(member for member in self.members if member not in files)
+        latest = {member.name: member for member in self.members if member.isreg()}
+        kept = [member for member in self.members if not member.isreg() or latest[member.name] is member]
+        self.overwritten = tuple(member.name for member in self.members if member not in kept)
+        self.members = tuple(kept)
 
     @property
     def global_headers(self) -> Mapping[str, str]:

@@ -398,7 +398,7 @@ def _known(name: str, where: str, *, table: bool) -> Key:
     if name not in KEYS and name.replace("_", "-") in KEYS:
         remedy = f"write {name.replace('_', '-')}"
     else:
-        remedy = _near(name, names, "did you mean {}? ") + "known keys: " + ", ".join(names)
+        remedy = _near(name, names, "did you mean {}?") or "known keys: " + ", ".join(names)
     raise ConfigError(f"unknown setting {name!r}", where=where, remedy=remedy)
 
 

@@ -289,11 +289,10 @@ class _Graph:
             elif name not in entered:
                 entered.add(name)
                 stack.append((name, True))
-                stack += [(need, False) for need in reversed(self._expanded(self._direct(name)))]
-        return list(done)
-
-    def _expanded(self, needs: tuple[str, ...]) -> list[str]:
-        return [name for need in needs for name in self._groups.get(need, (need,))]
+                # a group is entered once, however many sessions need it: otherwise a cross of 5,000 by 5,000 is slow
+                below = self._groups[name] if name in self._groups else self._direct(name)
+                stack += [(need, False) for need in reversed(below)]
+        return [name for name in done if name not in self._groups]
 
     def _direct(self, name: str) -> tuple[str, ...]:
         if name not in self._needs:

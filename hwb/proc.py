@@ -229,6 +229,7 @@ class _Command:
         finally:
             if self._process.poll() is None:  # an unexpected exception: leave nothing behind
                 procgroup.stop_group(self._process.pid, (0, 0), reap=self._process.poll)
+                self._process.wait()
             if not procgroup.group_alive(self._process.pid):
                 context.groups.remove(self._process.pid)
                 context.announce_group(self._process.pid, False)

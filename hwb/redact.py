@@ -38,7 +38,8 @@ def _encodings(value: str) -> Iterable[bytes]:
 
         quoted = quote(value, safe="", errors="surrogateescape").encode()
         yield quoted
-        yield dumps(value)[1:-1].encode(errors="surrogateescape")
+        yield dumps(value)[1:-1].encode()
+        yield dumps(value, ensure_ascii=False)[1:-1].encode(errors="surrogateescape")
     from base64 import b64encode
 
     for shift in range(3):

@@ -66,6 +66,8 @@ def snapshot(root: str, target: str, *, exclude: Sequence[str] = ()) -> Iterator
 
 
 def _take(root: str, target: str, exclude: set[str]) -> Snapshot:
+    if not os.path.isdir(root):
+        raise SourceError(f"there is no directory {root}")
     git = _Git.around(root)
     tree = _GitTree(git, exclude | {os.path.join(root, name) for name in _OUTPUTS}) if git is not None else None
     if tree is None or not any(name.startswith(tree.prefix) for name in tree.files):
@@ -298,6 +300,7 @@ class _GitTree:
         self.prefix = git.prefix
         self.files: list[str] = []
         self._below: list[tuple[str, _GitTree]] = []
+        self._folders: list[str] = []
         tracked = set(git.names("-c"))
         for name in sorted(tracked | self._untracked(exclude)):
             place = os.path.join(git.top, name)
@@ -312,6 +315,7 @@ class _GitTree:
 
     def _descend(self, name: str, exclude: set[str]) -> None:
         """A submodule, or a repository somebody cloned into this one; one without a checkout has no files."""
+        self._folders.append(name)
         inner = _Git.around(os.path.join(self.git.top, name))
         if inner is None or inner.top == self.git.top:
             return
@@ -337,6 +341,8 @@ class _GitTree:
         for folder, name in wanted:
             if os.path.exists(os.path.join(folder, name)):  # no index before the first add, shallow in shallow clones
                 shutil.copyfile(os.path.join(folder, name), os.path.join(place, name))
+        for name in self._folders:  # also of a submodule without a checkout: git takes a missing one for a change
+            os.makedirs(os.path.join(target, *name.split("/")), exist_ok=True)
         for name, below in self._below:
             below.write_private_git(os.path.join(target, *name.split("/")))
 

@@ -78,9 +78,8 @@ class Terminal:
 
         def _claimed(self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], context: Context) -> int:
             import signal
-            import termios
 
-            saved = termios.tcgetattr(self._stdin) if os.isatty(self._stdin) else None
+            saved = _attributes(self._stdin)
             master, slave = os.openpty()
             try:
                 process = _on_pty(argv, cwd, env, context, slave, self._stdout, saved)
@@ -158,7 +157,7 @@ if sys.platform != "win32":
         def claim() -> None:
             # In the child between fork and exec: one system call on names bound before the fork, no import, no lock.
             # Nothing else sets the controlling terminal on every POSIX without a helper process.
-            ioctl(0, termios.TIOCSCTTY, 0)
+            ioctl(0, termios.TIOCSCTTY, 0)  # pragma: no cover
 
         try:
             if like is not None:
@@ -171,6 +170,13 @@ if sys.platform != "win32":
         finally:
             os.close(slave)
 
+    def _attributes(stdin: int) -> list[Any] | None:
+        """The terminal's settings; None for what is none (any more)."""
+        try:
+            return termios.tcgetattr(stdin)
+        except termios.error:
+            return None
+
     @contextmanager
     def _raw(stdin: int, saved: list[Any] | None) -> Iterator[None]:
         """Keys reach the command as they are typed (Ctrl-C as byte 3); the terminal is restored in any case."""
@@ -181,18 +187,19 @@ if sys.platform != "win32":
             tty.setraw(stdin, termios.TCSADRAIN)
             yield
         finally:
-            termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+            try:
+                termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+            except termios.error:
+                pass  # the user has hung up: there is nothing to restore
 
-    def _same_size(source: int, target: int) -> bytes:
-        """Give one terminal the other's window size; the kernel tells the programs on it. Returns the size."""
+    def _same_size(source: int, target: int) -> None:
+        """Give one terminal the other's window size, if it has one; the kernel tells the programs on it."""
         from fcntl import ioctl
 
         try:
-            size = ioctl(source, termios.TIOCGWINSZ, b"\0" * 8)
-            ioctl(target, termios.TIOCSWINSZ, size)
+            ioctl(target, termios.TIOCSWINSZ, ioctl(source, termios.TIOCGWINSZ, b"\0" * 8))
         except OSError:
-            return b""
-        return size
+            pass  # output goes to a file
 
     class _Relay:
         """Carries bytes between the user's terminal and the command's until the command ends."""

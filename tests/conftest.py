@@ -33,8 +33,17 @@ def _pypi() -> str | None:
 
     wheel = get_embed_wheel("pip", f"{sys.version_info.major}.{sys.version_info.minor}")
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, os.path.join(wheel.path, "pip"), "download", "--quiet", "--no-deps", "--no-cache-dir"]
-        limits = ["--disable-pip-version-check", "--retries", "0", "--timeout", "15", "--dest", directory]
+        command = [sys.executable, os.path.join(wheel.path, "pip"), "download", "--quiet", "--no-deps"]
+        limits = [
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "--retries",
+            "0",
+            "--timeout",
+            "15",
+            "--dest",
+            directory,
+        ]
         try:
             asked = subprocess.run(
                 [*command, *limits, "pyproject-hooks"], capture_output=True, text=True, timeout=60, check=False

@@ -88,7 +88,7 @@ class Backend:
         return shared_environment(self._interpreter, (*requires, *added))
 
     def _ask(self, venv: Venv, hook: str, *arguments: str) -> Any:
-        from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, HookMissing, UnsupportedOperation
+        from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, UnsupportedOperation
 
         from hwb.builder.hook_runner import HookRunner, hook_environment
 
@@ -109,15 +109,13 @@ class Backend:
             raise self._failed(hook, error.reason, runner.tail()) from error
         except BackendUnavailable as error:
             raise self._unavailable(error.traceback) from error
-        except HookMissing as error:
-            raise self._failed(hook, "is missing", "", "use another build backend") from error
         except UnsupportedOperation as error:
             raise self._failed(hook, "is not supported here", error.traceback) from error
 
-    def _failed(self, hook: str, how: str, output: str, remedy: str = "") -> BuildError:
+    def _failed(self, hook: str, how: str, output: str) -> BuildError:
         from hwb.builder.remedies import remedy_for
 
-        return BuildError(f"{self._system.backend}: {hook} {how}", detail=output, remedy=remedy or remedy_for(output))
+        return BuildError(f"{self._system.backend}: {hook} {how}", detail=output, remedy=remedy_for(output))
 
     def _unavailable(self, traceback: str) -> BuildError:
         from hwb.builder.remedies import remedy_for

@@ -146,6 +146,6 @@ def _tell_warnings(exchange: str) -> None:
     told = answer.pop("warnings", None) if isinstance(answer, dict) else None
     if told:
         for warning in told:
-            current().log.write(f"warning: {warning.get('message', warning)}\n")
+            current().log.write(f"warning: {warning['message']}\n")
         with open(path, "w", encoding="utf-8") as handle:
             json.dump(answer, handle)

@@ -4,11 +4,11 @@ Blocks are run page by page, in order, in a temporary directory. A comment befor
 
     <!-- test: in=demo -->        the demo repository (the default); also demo-c, empty, checkout
     <!-- test: in=demo exit=2 --> that exit code is what the text promises
-    <!-- test: machine -->        installs on the machine and tests everything: what .ci/run does. Only for .ci/bootstrap.py
+    <!-- test: machine -->        installs on the machine and tests everything, as .ci/run does: a bootstrap line
 
-`bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the
-hwbfile of the directory, a `toml` block that begins with `# pyproject.toml` is added to its pyproject.toml, and both
-must be accepted by `hwb sessions --list`.
+`bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the hwbfile
+of the directory, a `toml` block that begins with `# pyproject.toml` replaces `[tool.hwb]` of its pyproject.toml,
+and both must be accepted by `hwb sessions --list`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_BLOCK = re.compile(r"(?:<!-- test: (?P<how>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- test: (?P<how>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_OUR_TABLES = re.compile(r"^\[tool\.hwb\b.*?(?=^\[(?!tool\.hwb\b)|\Z)", re.MULTILINE | re.DOTALL)
 _EXECUTED = ("bash", "console")
 
 
@@ -79,13 +83,12 @@ class Places:
         self.programs = base / "bin"
         self.programs.mkdir()
         shim = self.programs / "hwb"
-        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hwb "$@"\n')
+        shim.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m hwb "$@"\n')
         shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
 
     def environ(self) -> dict[str, str]:
         path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
-        home = {"NO_COLOR": "1", "PYTHONPATH": str(ROOT), "HWB_TEST_INSIDE": "docs"}
-        return {**os.environ, "PATH": path, **home}
+        return {**os.environ, "PATH": path, "NO_COLOR": "1"}
 
     def get(self, name: str) -> Path:
         place = self.base / name
@@ -99,12 +102,18 @@ class Places:
 
             make_demo(str(place), c_extension=name == "demo-c")
         elif name == "checkout":
-            unwanted = shutil.ignore_patterns(".git", ".venv", ".nox", "__pycache__", ".*_cache", ".hypothesis", ".coverage*")
-            shutil.copytree(ROOT, place, ignore=unwanted)
+            unwanted = (".git", ".venv", ".nox", "__pycache__", ".*_cache", ".hypothesis", ".coverage*", ".hwb", "demo")
+            shutil.copytree(ROOT, place, ignore=lambda folder, names: _unwanted(folder, names, unwanted))
         elif name == "empty":
             place.mkdir()
         else:
             raise ValueError(f"in={name}: no such place")
+
+
+def _unwanted(folder: str, names: list[str], patterns: tuple[str, ...]) -> set[str]:
+    """What a clone would not have; `demo` only at the top, where the README's line makes it."""
+    found = {name for name in names for pattern in patterns if fnmatch(name, pattern)}
+    return found if Path(folder) == ROOT else found - {"demo"}
 
 
 def execute(block: Block, places: Places) -> None:
@@ -115,15 +124,22 @@ def execute(block: Block, places: Places) -> None:
     if block.kind == "hwbfile":
         (directory / "hwbfile.py").write_text(block.text, encoding="utf-8")
     elif block.kind == "settings":
-        with (directory / "pyproject.toml").open("a", encoding="utf-8") as handle:
-            handle.write("\n" + block.text)
+        project = directory / "pyproject.toml"
+        rest = _OUR_TABLES.sub("", project.read_text(encoding="utf-8"))
+        project.write_text(f"{rest}\n{block.text}", encoding="utf-8")
     script = block.script if block.kind == "run" else "hwb sessions --list"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=directory, env=places.environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    expected = int(block.how.get("exit", "0"))
-    assert done.returncode == expected, f"{block.where}: exit code {done.returncode}\n{script}\n{done.stdout}\n{done.stderr}"
+        cwd=directory,
+        env=places.environ(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    told = f"{block.where}: exit code {done.returncode}\n{script}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == int(block.how.get("exit", "0")), told
 
 
 WITH_BLOCKS = [page for page in PAGES if any(block.kind != "nothing" for block in blocks(page))]

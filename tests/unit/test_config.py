@@ -119,7 +119,9 @@ def test_reuse_venv_may_be_a_bool(root, given, value):
 
 
 def test_tables(root):
-    settings = load(root, "[tool.hwb]\ntest.command = 'pytest'\n[tool.hwb.publish]\npath = 'p'\n[tool.hwb.resources]\ndb = 2")
+    settings = load(
+        root, "[tool.hwb]\ntest.command = 'pytest'\n[tool.hwb.publish]\npath = 'p'\n[tool.hwb.resources]\ndb = 2"
+    )
     assert settings.test == {"command": "pytest", "requires": []}
     assert settings.publish == {"registry": "local", "path": "p"}
     assert settings.get("test.command") == "pytest"
@@ -129,7 +131,13 @@ def test_tables(root):
 
 @pytest.mark.parametrize(
     "text",
-    ["[tool.hwb]\njobs = 5", "[ tool . 'hwb' ]\njobs = 5", "[tool]\nhwb.jobs = 5", "tool.hwb.jobs = 5", "tool = {hwb = {jobs = 5}}"],
+    [
+        "[tool.hwb]\njobs = 5",
+        "[ tool . 'hwb' ]\njobs = 5",
+        "[tool]\nhwb.jobs = 5",
+        "tool.hwb.jobs = 5",
+        "tool = {hwb = {jobs = 5}}",
+    ],
 )
 def test_every_spelling_of_the_table_is_seen(root, text):
     assert load(root, text).jobs == 5
@@ -154,7 +162,8 @@ def test_crlf_and_a_byte_order_mark(root):
         ("[tool.hwb]\n\njob = 2", 3, "unknown setting 'job'", "did you mean jobs?"),
         ("[tool.hwb]\nreuse_venv = 'no'", 2, "unknown setting 'reuse_venv'", "write reuse-venv"),
         ("[tool.hwb]\n[tool.hwb.test]\ncomand = 'x'", 3, "unknown setting 'test.comand'", "did you mean test.command?"),
-        ("[tool.hwb]\n'test.command' = 'x'", 2, "unknown setting 'test.command'", "known keys"),
+        ("[tool.hwb]\n'test.command' = 'x'", 2, "unknown setting 'test.command'", "did you mean test.command?"),
+        ("[tool.hwb]\nxxxxxx = 1", 2, "unknown setting 'xxxxxx'", "known keys: sessions, jobs"),
         ("[tool.hwb]\njobs = 0", 2, 'jobs must be a whole number, 1 or more, or "auto", not 0', ""),
         ("[tool.hwb]\njobs = 'atuo'", 2, "not 'atuo'", "did you mean auto?"),
         ("[tool.hwb]\njobs = true", 2, "not True", ""),

@@ -37,7 +37,9 @@ def test_a_clean_repository_with_every_file_of_the_template(tmp_path, c_extensio
 def test_the_same_hashes_under_a_hostile_configuration(tmp_path, monkeypatch):
     first = demo.make_demo(str(tmp_path / "first"))
     hostile = tmp_path / "gitconfig"
-    hostile.write_text("[commit]\ngpgsign = true\n[core]\nautocrlf = true\n[user]\nname = X\n[init]\ndefaultBranch = trunk\n")
+    hostile.write_text(
+        "[commit]\ngpgsign = true\n[core]\nautocrlf = true\n[user]\nname = X\n[init]\ndefaultBranch = trunk\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(hostile))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody")

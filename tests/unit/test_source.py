@@ -148,7 +148,7 @@ def test_a_file_nobody_can_read(root: Path, target: str, monkeypatch: pytest.Mon
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path, target: str) -> None:
-    with pytest.raises(SourceError, match="cannot be read: No such file"), snapshot(str(tmp_path / "no"), target):
+    with pytest.raises(SourceError, match="there is no directory"), snapshot(str(tmp_path / "no"), target):
         pass
 
 
@@ -163,9 +163,16 @@ def test_systems_that_cannot_set_a_links_time(root: Path, target: str, monkeypat
 
 
 def state(root: Path) -> list[tuple[str, bytes | str, int]]:
-    """Every byte and time below a directory, the repository's included."""
+    """Every byte and time below a directory, the repository's included.
+
+    Not the times of objects: git touches the one it is about to write again, also in a repository it borrows from.
+    """
     return sorted(
-        (str(path), str(path.readlink()) if path.is_symlink() else path.read_bytes(), path.lstat().st_mtime_ns)
+        (
+            str(path),
+            str(path.readlink()) if path.is_symlink() else path.read_bytes(),
+            0 if "objects" in path.parts else path.lstat().st_mtime_ns,
+        )
         for path in root.rglob("*")
         if path.is_symlink() or path.is_file()
     )

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +67,7 @@ class Person:
             pass
 
     def start(self, *argv, env=None, cwd=None):
-        self._worker = threading.Thread(target=self._run, args=(argv, cwd or os.getcwd(), env or dict(os.environ)))
+        self._worker = threading.Thread(target=self._run, args=(argv, cwd or str(Path.cwd()), env or dict(os.environ)))
         self._worker.start()
 
     def _run(self, argv, cwd, env):
@@ -111,8 +112,12 @@ def python(code):
 
 
 def test_all_three_streams_are_the_controlling_terminal(person):
-    person.start(*python("import os; print([os.isatty(n) for n in range(3)], os.ttyname(0) == os.ctermid() or 'tty',"
-                         " os.get_terminal_size(), os.tcgetpgrp(0) == os.getpid())"))
+    person.start(
+        *python(
+            "import os; print([os.isatty(n) for n in range(3)], os.ttyname(0) == os.ctermid() or 'tty',"
+            " os.get_terminal_size(), os.tcgetpgrp(0) == os.getpid())"
+        )
+    )
     assert person.wait() == 0
     person.sees("[True, True, True]")
     person.sees("columns=90, lines=30")
@@ -146,7 +151,8 @@ def test_pdb_works(person):
 
 
 def test_ctrl_c_is_the_commands(person):
-    person.start(*python("import time; print('up', flush=True)\ntry: time.sleep(30)\nexcept KeyboardInterrupt: print('caught')"))
+    code = "import time; \ntry: print('up', flush=True); time.sleep(30)\nexcept KeyboardInterrupt: print('caught')"
+    person.start(*python(code))
     person.sees("up")
     person.types("\x03")
     assert person.wait() == 0
@@ -179,7 +185,8 @@ def test_deadline_ends_it(person):
 
 def test_secrets_are_masked_in_the_log_only(person):
     person.context.secrets = (b"hunter2hunter2",)
-    person.start(*python("import sys,time\nfor p in ('a hunter2', 'hunter2 b\\n'):\n sys.stdout.write(p); sys.stdout.flush(); time.sleep(.1)"))
+    code = "import sys,time\nfor p in ('a hunter2', 'hunter2 b\\n'):\n print(p, end='', flush=True); time.sleep(.1)"
+    person.start(*python(code))
     assert person.wait() == 0
     person.sees("hunter2hunter2")
     assert person.log.text == "a *** b\n"
@@ -193,7 +200,10 @@ def test_everything_written_is_drained(person):
 
 
 def test_window_changes_reach_the_command(person):
-    code = "import signal,os\nsignal.signal(signal.SIGWINCH, lambda *_: None)\nprint('up', flush=True)\nsignal.sigwait([signal.SIGWINCH])\nprint(os.get_terminal_size())"
+    code = (
+        "import signal,os\nsignal.signal(signal.SIGWINCH, lambda *_: None)\nprint('up', flush=True)\n"
+        "signal.sigwait([signal.SIGWINCH])\nprint(os.get_terminal_size())"
+    )
     person.start(*python(code))
     person.sees("up")
     fcntl.ioctl(person.tty, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 44, 0, 0))
@@ -207,6 +217,46 @@ def test_typing_ahead_of_a_command_that_does_not_read_blocks_nothing(person):
     for _ in range(40):
         person.types("y" * 100 + "\r")
     assert person.wait() == 0
+
+
+def test_what_a_command_does_not_take_yet_is_kept_for_it(person):
+    code = (
+        "import os,time,tty; tty.setraw(0); print('up', flush=True); time.sleep(.5)\nread = 0\n"
+        "while read < 100_000: read += len(os.read(0, 65536))\nprint('took', read)"
+    )
+    person.start(*python(code))
+    person.sees("up")
+    for _ in range(100):
+        person.types("y" * 1000)
+    assert person.wait() == 0
+    person.sees("took 100000")
+
+
+def test_keys_for_a_command_that_has_gone_are_dropped(person):
+    person.start("/bin/sh", "-c", "exec 3>&1 >/dev/null 2>&1 </dev/null; exec 3>&-; sleep .3")
+    person.types("x" * 10)
+    assert person.wait() == 0
+
+
+def test_output_into_a_file(person, tmp_path):
+    with (tmp_path / "out").open("w+b") as handle:
+        person.terminal._stdout = handle.fileno()
+        person.start(*python("print('hello')"))
+        assert person.wait() == 0
+    assert (tmp_path / "out").read_bytes() == b"hello\r\n"
+
+
+def test_a_user_who_hangs_up(person, tmp_path):
+    hand, tty = os.openpty()
+    person.terminal._stdin = tty
+    person.before = termios.tcgetattr(person.tty)
+    with (tmp_path / "out").open("wb") as handle:
+        person.terminal._stdout = handle.fileno()
+        person.start("/bin/sh", "-c", "echo up; cat; echo ended")
+        os.close(hand)
+        person._worker.join(20)
+    os.close(tty)
+    assert "ended" in person.log.text
 
 
 def test_end_of_input_is_passed_on(person, tmp_path):

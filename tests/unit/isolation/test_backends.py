@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +14,6 @@ from hwb.isolation import backends
 from hwb.isolation.backends import choose, find_uv, parse_backend
 from hwb.isolation.pip import PipInstaller
 from hwb.isolation.uv import UvInstaller
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SCRIPTS, UV = ("Scripts", "uv.exe") if sys.platform == "win32" else ("bin", "uv")
 
@@ -79,8 +75,9 @@ def test_uv_is_found_where_it_can_be_nearest_first(machine: Path) -> None:
         machine / "prefix" / SCRIPTS / UV,
     ]
     for place in places:
+        uv = program(place)
         backends._found.clear()
-        assert find_uv() == program(place)
+        assert find_uv() == uv
 
 
 @pytest.mark.parametrize("beside", ["lib/python3/site-packages/bin", "bin"])
@@ -121,7 +118,7 @@ def test_a_relative_path_entry_gives_an_absolute_path(machine: Path, monkeypatch
     monkeypatch.setenv("PATH", "here")
     found = find_uv()
     assert found is not None
-    assert os.path.samefile(found, uv)
+    assert Path(found).samefile(uv)
     assert Path(found).is_absolute()
 
 

@@ -68,7 +68,12 @@ def terminal():
 
 
 def sink(terminal, **options):
-    options = {"environ": {"NO_COLOR": "1"}, "tail": lambda s: f"tail of {s}", "last_line": lambda s: f"at work on {s}", **options}
+    options = {
+        "environ": {"NO_COLOR": "1"},
+        "tail": lambda s: f"tail of {s}",
+        "last_line": lambda s: f"at work on {s}",
+        **options,
+    }
     return make_sink(terminal, mode="board", size=terminal.size, **options)
 
 

@@ -17,7 +17,9 @@ def show(environ, log, *, status="failed", reason="50 %: bad\nvery", error=None,
     sink.handle(ev.RunStarted(run_id="1", version="0", directory="/", sessions=["te|st"], jobs=1))
     sink.handle(ev.SessionStarted(session="te|st", log=str(log), at=1000.0))
     sink.handle(
-        ev.SessionFinished(session="te|st", status=status, seconds=1.5, reason=reason, error=error, log=str(log), at=1001.0)
+        ev.SessionFinished(
+            session="te|st", status=status, seconds=1.5, reason=reason, error=error, log=str(log), at=1001.0
+        )
     )
     sink.handle(ev.RunFinished(exit_code=1, seconds=2.0, counts={}, report="/r"))
     sink.tick(0.0)

@@ -20,7 +20,9 @@ def story():
     yield ev.SessionStarted(session="test", log="/test.log")
     yield ev.SessionRetried(session="test", attempt=1, delay=0.5, reason="network")
     yield ev.Message(session="test", level="error", text="bad")
-    yield ev.SessionFinished(session="test", status="failed", seconds=2.0, reason="boom", log="/test.log", environment="/env")
+    yield ev.SessionFinished(
+        session="test", status="failed", seconds=2.0, reason="boom", log="/test.log", environment="/env"
+    )
     yield ev.RunFinished(exit_code=1, seconds=3.0, counts={}, report="/report.json")
 
 
@@ -49,13 +51,17 @@ environment kept: /env
 def test_normal():
     assert show() == (
         "> build\n  build: hello\n+ build  1.0 s\n> test\n"
-        "  test: attempt 1 failed (network); again in 0.5 s\n  test: error: bad\nx test  2.0 s  boom\n" + END +
-        "+ build  1.0 s\nx test   2.0 s  boom\n2 sessions: 1 succeeded, 1 failed in 3.0 s\nreport: /report.json\n"
+        "  test: attempt 1 failed (network); again in 0.5 s\n  test: error: bad\nx test  2.0 s  boom\n"
+        + END
+        + "+ build  1.0 s\nx test   2.0 s  boom\n2 sessions: 1 succeeded, 1 failed in 3.0 s\nreport: /report.json\n"
     )
 
 
 def test_quiet_has_failures_and_the_last_line():
-    assert show(quiet=True) == "  test: error: bad\nx test  2.0 s  boom\n" + END + "2 sessions: 1 succeeded, 1 failed in 3.0 s\n"
+    assert (
+        show(quiet=True)
+        == "  test: error: bad\nx test  2.0 s  boom\n" + END + "2 sessions: 1 succeeded, 1 failed in 3.0 s\n"
+    )
 
 
 def test_verbose_has_commands():

@@ -45,7 +45,9 @@ def test_who_decides_about_colours(color, tty, environ, expected):
     assert text.make_style(Stream(tty=tty), color, environ).color is expected
 
 
-@pytest.mark.parametrize(("encoding", "rich"), [("utf-8", True), ("UTF8", True), ("ascii", False), ("cp1252", False), (None, False)])
+@pytest.mark.parametrize(
+    ("encoding", "rich"), [("utf-8", True), ("UTF8", True), ("ascii", False), ("cp1252", False), (None, False)]
+)
 def test_signs_need_unicode(encoding, rich):
     style = text.make_style(Stream(encoding=encoding), None, {})
     assert style.unicode is rich
@@ -87,7 +89,14 @@ def test_width(raw, columns):
 
 @pytest.mark.parametrize(
     ("raw", "columns", "shown"),
-    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…"), ("abc", 0, ""), ("abc", 1, "…")],
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日…"),
+        ("abc", 0, ""),
+        ("abc", 1, "…"),
+    ],
 )
 def test_clip(raw, columns, shown):
     assert text.clip(raw, columns, PLAIN) == shown
@@ -99,7 +108,8 @@ def test_clip_in_ascii():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (61, "1:01 min"), (3599, "59:59 min"), (3723, "1:02:03 h")]
+    ("seconds", "shown"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (61, "1:01 min"), (3599, "59:59 min"), (3723, "1:02:03 h")],
 )
 def test_duration(seconds, shown):
     assert text.duration(seconds) == shown
@@ -138,7 +148,11 @@ def run(statuses, seconds=2.0, report="/r.json"):
     for name, status in statuses.items():
         if status != "queued":
             tally.take(ev.SessionStarted(session=name, log=f"/{name}.log", at=1.0))
-            tally.take(ev.SessionFinished(session=name, status=status, seconds=1.0, reason="because" if status != "success" else ""))
+            tally.take(
+                ev.SessionFinished(
+                    session=name, status=status, seconds=1.0, reason="because" if status != "success" else ""
+                )
+            )
     tally.take(ev.RunFinished(exit_code=0, seconds=seconds, counts={}, report=report))
     return tally
 
@@ -178,10 +192,19 @@ def test_the_tally_follows_sessions():
     assert tally.take(ev.SessionAdded(session="late", by="a")).status == "queued"
     tally.take(ev.SessionStarted(session="late", log="/l", at=5.0))
     assert [record.name for record in tally.having("started")] == ["late"]
-    assert tally.take(ev.SessionRetried(session="late", attempt=1, delay=1.0, reason="net")).note == "attempt 1 failed: net"
+    assert (
+        tally.take(ev.SessionRetried(session="late", attempt=1, delay=1.0, reason="net")).note
+        == "attempt 1 failed: net"
+    )
     error = {"what": "two\nlines", "where": "x:1", "remedy": "r"}
     record = tally.take(ev.SessionFinished(session="late", status="failed", seconds=1, error=error, environment="/e"))
-    assert (record.note, record.where, record.remedy, record.log, record.environment) == ("two lines", "x:1", "r", "/l", "/e")
+    assert (record.note, record.where, record.remedy, record.log, record.environment) == (
+        "two lines",
+        "x:1",
+        "r",
+        "/l",
+        "/e",
+    )
 
 
 def test_started_line_says_which_attempt():
