@@ -267,8 +267,10 @@ class _Graph:
     def plan(self, chosen: list[PlannedSession]) -> Plan:
         wanted = self._closure([session.id for session in chosen])
         needs = {name: self._needs[name] for name in wanted}
-        groups = {key: ids for key, ids in self._groups.items() if any(key in deps for deps in needs.values())}
-        follows = {name: self._follows(name, set(wanted)) for name in wanted}
+        used = {need for deps in needs.values() for need in deps}
+        groups = {key: ids for key, ids in self._groups.items() if key in used}
+        present = set(wanted)
+        follows = {name: self._follows(name, present) for name in wanted}
         order = self._order(wanted, needs, follows, groups)
         return Plan(
             tuple(self._by_id[name] for name in order),

@@ -96,11 +96,13 @@ def run(
     stderr: int | IO[Any] | None = subprocess.STDOUT,
     interactive: bool = False,
     quiet: bool = False,
+    umask: int = -1,
 ) -> Completed:
     """Run a command to its end and return what became of it.
 
     `env` is the whole environment (None: the session's outer one); `capture` returns the output instead of logging
-    it; `quiet` writes no command event; `interactive` gives it the terminal when the run has one. Times in seconds.
+    it; `quiet` writes no command event; `interactive` gives it the terminal when the run has one; `umask` is the
+    child's own (-1: inherited; Windows has none). Times in seconds.
     Raises ProgramNotFound, CommandFailed (`check`), CommandTimeout, SessionTimeout, Cancelled.
     """
     context = current()
@@ -114,7 +116,7 @@ def run(
     if interactive and context.terminal is not None and not capture and stdout is None:
         code, output = context.terminal.run(command, where, whole_env, context), None
     else:
-        code, output = _Command(context, command, where, whole_env).complete(
+        code, output = _Command(context, command, where, whole_env, umask).complete(
             capture, stdout, stderr, timeout, idle_timeout or context.idle_timeout, grace
         )
     done = Completed(command, code, time.monotonic() - started, output)
@@ -144,13 +146,14 @@ def _signal_name(number: int) -> str:
 class _Command:
     """One running command of one context."""
 
-    __slots__ = ("_argv", "_context", "_cwd", "_env", "_process", "_pump", "_watched")
+    __slots__ = ("_argv", "_context", "_cwd", "_env", "_process", "_pump", "_umask", "_watched")
 
-    def __init__(self, context: Context, argv: tuple[str, ...], cwd: str, env: dict[str, str]) -> None:
+    def __init__(self, context: Context, argv: tuple[str, ...], cwd: str, env: dict[str, str], umask: int) -> None:
         self._context = context
         self._argv = argv
         self._cwd = cwd
         self._env = env
+        self._umask = umask
         self._pump: MaskingPump | None = None
         self._watched = -1
         self._process: subprocess.Popen[bytes]
@@ -198,6 +201,7 @@ class _Command:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                umask=self._umask,
                 **procgroup.popen_options(),
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:

@@ -180,17 +180,20 @@ if sys.platform != "win32":
     @contextmanager
     def _raw(stdin: int, saved: list[Any] | None) -> Iterator[None]:
         """Keys reach the command as they are typed (Ctrl-C as byte 3); the terminal is restored in any case."""
-        if saved is None:
-            yield
-            return
         try:
-            tty.setraw(stdin, termios.TCSADRAIN)
+            if saved is not None:
+                _unless_gone(lambda: tty.setraw(stdin, termios.TCSADRAIN))
             yield
         finally:
-            try:
-                termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
-            except termios.error:
-                pass  # the user has hung up: there is nothing to restore
+            if saved is not None:
+                _unless_gone(lambda: termios.tcsetattr(stdin, termios.TCSADRAIN, saved))
+
+    def _unless_gone(change: Callable[[], object]) -> None:
+        """Change the terminal, if the user has not hung up meanwhile."""
+        try:
+            change()
+        except termios.error:
+            pass
 
     def _same_size(source: int, target: int) -> None:
         """Give one terminal the other's window size, if it has one; the kernel tells the programs on it."""
@@ -266,7 +269,7 @@ if sys.platform != "win32":
             try:
                 written = os.write(self._master, self._typed)
             except BlockingIOError:
-                return
+                written = 0
             except OSError:  # nobody has the other side open
                 written = len(self._typed)
             self._typed = self._typed[written:]

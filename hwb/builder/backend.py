@@ -92,13 +92,14 @@ class Backend:
 
         from hwb.builder.hook_runner import HookRunner, hook_environment
 
-        runner = HookRunner(hook_environment(str(venv.bin), self._place, self._epoch))
+        in_tree = bool(self._system.backend_path)
+        runner = HookRunner(hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree))
         caller = BuildBackendHookCaller(
             self._source_dir,
             self._system.backend,
             backend_path=self._system.backend_path or None,
             runner=runner,
-            python_executable=str(venv.python),
+            python_executable=venv.python,
         )
         call: Callable[..., Any] = getattr(caller, hook)
         try:

@@ -30,11 +30,12 @@ _ALLOWED_WINDOWS = re.compile(
 )
 
 
-def hook_environment(bin_dir: str, place: str, epoch: int) -> dict[str, str]:
+def hook_environment(bin_dir: str, place: str, epoch: int, *, in_tree: bool = False) -> dict[str, str]:
     """The whole environment of a hook: an allowlist, so that no secret and no setting of this shell reaches a build.
 
     `bin_dir` is the build environment's, `place` the build's own directory (home and temporary files lie there, at
-    the same path in every run), `epoch` the time of the sources in seconds.
+    the same path in every run), `epoch` the time of the sources in seconds. An `in_tree` backend leaves no byte code
+    beside itself, where it would become part of the sdist; others warm the byte code of the shared environment.
     """
     from hwb.source import safe_directory
 
@@ -52,10 +53,11 @@ def hook_environment(bin_dir: str, place: str, epoch: int) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",  # standard output and error in the order in which they were written
-        "PYTHONDONTWRITEBYTECODE": "1",  # no byte code in the sources, nor in the shared environment
         "GIT_CEILING_DIRECTORIES": place,  # a repository around the store is not the project's
         **safe_directory(),
     }
+    if in_tree:
+        own["PYTHONDONTWRITEBYTECODE"] = "1"
     if sys.platform == "win32":
         own.update(USERPROFILE=home, LOCALAPPDATA=home, APPDATA=home, TEMP=temporary, TMP=temporary)
     return {**_rust_homes(outer), **kept, **own}
@@ -95,7 +97,8 @@ class HookRunner:
         self._captured = None if size is not None else b""
         self._offset = size or 0
         env = {**self._environ, **(extra_environ or {})}
-        done = proc.run(cmd, cwd=cwd, env=env, check=False, capture=size is None)
+        # generated files keep the mode they get, and archives keep that: the user's umask must not decide
+        done = proc.run(cmd, cwd=cwd, env=env, check=False, capture=size is None, umask=0o022)
         if done.output is not None:
             self._captured = done.output
             current().log.write(done.text)

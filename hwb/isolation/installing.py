@@ -147,19 +147,26 @@ def settle(what: str, online: Callable[[], Outcome], from_cache: Callable[[], Ou
             return outcome
     outcome = online()
     if outcome.ok:
-        _silence.until = 0.0
+        if _NETWORK.search(outcome.stderr):
+            _note_silence(what)  # pip goes on with what it has, and succeeds if that is enough
+        else:
+            _silence.until = 0.0
         return outcome
     if not _NETWORK.search(outcome.stderr):
         raise _failed(outcome, _plain_error(what, outcome))
-    _silence.until = time.monotonic() + _SILENCE_SECONDS
     cached = from_cache()
     if not cached.ok:
         raise _failed(outcome, _down_error(what, outcome, cached))
+    _note_silence(what)
+    return cached
+
+
+def _note_silence(what: str) -> None:
     from hwb.context import current
 
+    _silence.until = time.monotonic() + _SILENCE_SECONDS
     text = f"{what}: the network does not answer; taken from the cache, where versions may be older"
     current().emit("message", level="warning", text=text)
-    return cached
 
 
 def _failed(outcome: Outcome, error: HwbError) -> HwbError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hwb.errors import DependencyError, IsolationError
@@ -167,7 +167,8 @@ class _Pip:
             if not outcome.ok:
                 return outcome
             _keep(directory, self.wheels, {_name(os.path.basename(arg)) for arg in args if _is_local_wheel(arg)})
-            return self.run("install", "--no-index", "--find-links", str(directory), *split[1])
+            done = self.run("install", "--no-index", "--find-links", str(directory), *split[1])
+            return replace(done, stderr=outcome.stderr + done.stderr)
 
 
 def split_arguments(args: Sequence[str], cwd: str | None = None) -> tuple[list[str], list[str]] | None:

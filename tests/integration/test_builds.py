@@ -100,7 +100,7 @@ def test_members_are_those_of_uv_build(tmp_path: Path, trait: str) -> None:
     for path in (built.sdist or "", built.wheel or ""):
         ours, theirs = members(path), members(str(tmp_path / "theirs" / os.path.basename(path)))
         for content in (ours, theirs):
-            # the fixture writes the names of all variables it sees into its wheel: they must differ
+            # this backend writes the names of all variables it sees into its wheel: they must differ
             content.pop("dynamic_requires/environ.txt", None)
             if trait == "dynamic-requires" and path.endswith(".whl"):
                 content.pop("dynamic_requires-1.0.dist-info/RECORD")

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ from hwb.isolation.venv import Venv, check, install, make_venv, shared_environme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MISSING = "hwb-no-such-package-anywhere"
 BACKENDS = [pytest.param("uv", marks=pytest.mark.uv), "virtualenv"]
@@ -97,8 +97,9 @@ def wheel(directory: Path, name: str, number: str, requires: str = "") -> Path:
 def local_index(root: Path, *wheels: tuple[str, str]) -> str:
     """The file: URL of an index (PEP 503) with those wheels."""
     for name, number in wheels:
-        path = wheel(root / name, name, number)
-        (root / name / "index.html").write_text(f'<a href="{path.name}">{path.name}</a>')
+        directory = root / name.replace("_", "-")
+        path = wheel(directory, name, number)
+        (directory / "index.html").write_text(f'<a href="{path.name}">{path.name}</a>')
     return root.as_uri()
 
 

@@ -87,6 +87,12 @@ class Person:
             assert time.monotonic() < end, f"{text!r} not in {self.shown!r}"
             time.sleep(0.005)
 
+    def log_has(self, text, seconds=10.0):
+        end = time.monotonic() + seconds
+        while text not in self.log.text:
+            assert time.monotonic() < end, f"{text!r} not in {self.log.text!r}, {self.error!r}"
+            time.sleep(0.005)
+
     def types(self, text):
         os.write(self.hand, text.encode())
 
@@ -253,8 +259,20 @@ def test_a_user_who_hangs_up(person, tmp_path):
     with (tmp_path / "out").open("wb") as handle:
         person.terminal._stdout = handle.fileno()
         person.start("/bin/sh", "-c", "echo up; cat; echo ended")
+        person.log_has("up")
         os.close(hand)
-        person._worker.join(20)
+        person.wait()
+    os.close(tty)
+    assert person.error is None
+    assert "ended" in person.log.text
+
+
+def test_a_user_who_has_hung_up_before(person, tmp_path):
+    hand, tty = os.openpty()
+    os.close(hand)
+    person.terminal._stdin = tty
+    person.start("/bin/sh", "-c", "cat; echo ended")
+    assert person.wait() == 0
     os.close(tty)
     assert "ended" in person.log.text
 

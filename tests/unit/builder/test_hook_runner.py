@@ -77,7 +77,6 @@ def test_environment_is_an_allowlist(place: Path) -> None:
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "GIT_CEILING_DIRECTORIES": str(place),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "safe.directory",
@@ -85,6 +84,20 @@ def test_environment_is_an_allowlist(place: Path) -> None:
     }
     assert (place / "home").is_dir()
     assert (place / "tmp").is_dir()
+
+
+def test_byte_code_of_an_in_tree_backend_is_not_written(place: Path) -> None:
+    assert hook_environment("/env/bin", str(place), 0, in_tree=True)["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no umask")
+def test_the_users_umask_does_not_decide(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        run(HookRunner(dict(os.environ)), "open('generated', 'w')", tmp_path)
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "generated").stat().st_mode & 0o777 == 0o644
 
 
 def test_rust_finds_its_homes(place: Path, tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_without_a_network_the_cache_serves_with_a_warning(events: list[dict[str
     assert len(events) == 1
 
 
+def test_pip_that_succeeds_with_what_it_has_is_told_of(events: list[dict[str, Any]]) -> None:
+    lucky = Outcome(Completed(("pip",), 0, 0.1), PIP_DOWN)
+    assert settle("installing", giving(lucky), never, offline=False) is lucky
+    assert [event["level"] for event in events] == ["warning"]
+    assert settle("installing", never, lambda: OK, offline=False) is OK
+
+
 def test_the_network_is_asked_again_when_the_cache_lacks_something(events: list[dict[str, Any]]) -> None:
     settle("installing", giving(bad(UV_DOWN)), lambda: OK, offline=False)
     assert settle("installing", giving(OK), giving(bad(UV_CACHE_LACKS)), offline=False) is OK

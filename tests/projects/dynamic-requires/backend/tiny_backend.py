@@ -24,7 +24,7 @@ def build_sdist(sdist_directory, config_settings=None):
     with open("PKG-INFO", "w") as out:
         out.write(METADATA)
     with tarfile.open(os.path.join(sdist_directory, name), "w:gz") as archive:
-        for path in ("src", "pyproject.toml", "backend", "PKG-INFO"):
+        for path in ("src", "pyproject.toml", "backend/tiny_backend.py", "PKG-INFO"):
             archive.add(path, "dynamic_requires-1.0/" + path)
     return name
 
