@@ -31,7 +31,7 @@ v = sys.version_info
 stage = {"alpha": "a", "beta": "b", "candidate": "rc"}.get(v[3])
 version = "%d.%d.%d" % tuple(v[:3]) + (stage + str(v[4]) if stage else "")
 base = getattr(sys, "_base_executable", None) or ""
-flags = getattr(sys, "abiflags", "")
+flags = getattr(sys, "abiflags", "") or ("t" if "free-threading" in sys.version else "")
 answer = ["hwb", version, sys.implementation.name, flags, sys.executable, sys.prefix, sys.base_prefix, base]
 os.write(1, b"\\0".join(map(os.fsencode, answer)))
 """
@@ -327,7 +327,8 @@ def _base(executable: str, prefix: str, base_prefix: str, base_executable: str) 
 
 def _running_candidate() -> Candidate | None:
     """The running interpreter when a version number can mean it: a CPython with the usual ABI."""
-    if sys.implementation.name != "cpython" or getattr(sys, "abiflags", None):
+    unusual = getattr(sys, "abiflags", None) or "free-threading" in sys.version  # Windows has no abiflags before 3.14
+    if sys.implementation.name != "cpython" or unusual:
         return None
     try:
         path = running().path

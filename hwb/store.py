@@ -24,7 +24,7 @@ __all__ = ["Store", "fingerprint", "open_store"]
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# hwb's store: it can be removed at any time.\n"
 """The line that tells backup programs to leave the directory out (Cache Directory Tagging Specification)."""
 _opened: dict[str, Store] = {}
-_opening = threading.Lock()
+_opening = threading.RLock()  # whoever hears the warning may open the store too
 
 
 def fingerprint(*parts: str) -> str:

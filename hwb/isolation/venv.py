@@ -170,6 +170,7 @@ def shared_environment(
     """
     from hwb.isolation import shared
 
+    _require_requirements(requirements)
     return shared.shared_environment(
         interpreter, requirements, constraints=constraints, backend=backend, purpose=purpose
     )
@@ -254,6 +255,7 @@ def _ephemeral(interpreter: Interpreter, requirements: Sequence[str], backend: s
 
     from hwb.fs import remove_tree
 
+    _require_requirements(requirements)
     path = tempfile.mkdtemp(prefix="hwb_venv_")
     try:
         venv = make_venv(path, interpreter, backend=backend)
@@ -263,6 +265,16 @@ def _ephemeral(interpreter: Interpreter, requirements: Sequence[str], backend: s
         remove_tree(path)
         raise
     return venv
+
+
+def _require_requirements(requirements: Sequence[str]) -> None:
+    """They come from projects' files: one that is an option would redirect the installer to another index."""
+    from hwb.errors import DependencyError
+
+    for requirement in requirements:
+        if requirement.lstrip().startswith("-") or "\n" in requirement or "\r" in requirement:
+            remedy = "correct build-system.requires (or what else lists it)"
+            raise DependencyError(f"{requirement!r} is no requirement (PEP 508)", remedy=remedy)
 
 
 def environment_variables(venv: Venv) -> dict[str, str]:

@@ -6,8 +6,8 @@ Blocks are run page by page, in order, in a temporary directory. A comment befor
     <!-- test: in=demo exit=2 --> that exit code is what the text promises
     <!-- test: machine -->        installs on the machine and tests everything, as .ci/run does: a bootstrap line
 
-`bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the hwbfile
-of the directory, a `toml` block that begins with `# pyproject.toml` replaces `[tool.hwb]` of its pyproject.toml,
+`bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the
+hwbfile of the directory, a `toml` block that begins with `# pyproject.toml` replaces `[tool.hwb]` of its pyproject.toml,
 and both must be accepted by `hwb sessions --list`.
 """
 

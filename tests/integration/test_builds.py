@@ -112,10 +112,14 @@ def test_an_extension_module_has_the_same_bytes_twice(tmp_path: Path) -> None:
     root = repository(tmp_path / "root", "c-extension")
     first, second = build(root, tmp_path / "a"), build(root, tmp_path / "b")
     assert sums(first) == sums(second)
-    assert os.path.basename(first.wheel or "").startswith(f"c_extension-1.0-cp{pythons.running().minor.replace('.', '')}-")
+    assert os.path.basename(first.wheel or "").startswith(
+        f"c_extension-1.0-cp{pythons.running().minor.replace('.', '')}-"
+    )
     with zipfile.ZipFile(first.wheel or "") as archive:
         archive.extractall(tmp_path / "site")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import c_extension; print(c_extension.answer())"
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import c_extension; print(c_extension.answer())"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"42\n"
 
 
@@ -157,7 +161,19 @@ def test_eight_builds_of_one_tree_at_once(tmp_path: Path, trait: str) -> None:
     assert sums(alone) == [sha256_file(root / "dist" / name) for name in (sdist, wheel)]
 
 
-REAL = ("attrs", "click", "flit-core", "idna", "markupsafe", "packaging", "pluggy", "pyyaml", "requests", "six", "zope-interface")
+REAL = (
+    "attrs",
+    "click",
+    "flit-core",
+    "idna",
+    "markupsafe",
+    "packaging",
+    "pluggy",
+    "pyyaml",
+    "requests",
+    "six",
+    "zope-interface",
+)
 
 
 @pytest.mark.slow

@@ -171,8 +171,14 @@ FILE = ("demo-1/a.py", b"a")
         ([FILE, ("other/b", b"")], "must hold exactly one top directory, not demo-1, other"),
         ([("demo-1", b"")], "must hold exactly one top directory, not demo-1"),
         ([], "must hold exactly one top directory, not nothing"),
-        ([entry("demo-1/null", tarfile.CHRTYPE)], "has a member that is neither file, directory nor link: 'demo-1/null'"),
-        ([entry("demo-1/pipe", tarfile.FIFOTYPE)], "has a member that is neither file, directory nor link: 'demo-1/pipe'"),
+        (
+            [entry("demo-1/null", tarfile.CHRTYPE)],
+            "has a member that is neither file, directory nor link: 'demo-1/null'",
+        ),
+        (
+            [entry("demo-1/pipe", tarfile.FIFOTYPE)],
+            "has a member that is neither file, directory nor link: 'demo-1/pipe'",
+        ),
         (
             [entry("demo-1/h", tarfile.LNKTYPE, "/etc/passwd")],
             "has a hard link to no file before it: 'demo-1/h' -> '/etc/passwd'",
@@ -210,11 +216,14 @@ def test_damaged_sdists(tmp_path: Path) -> None:
     wrong_sum[-6] ^= 1
     for broken in (data[: len(data) // 2], b"no gzip", data + b"garbage", bytes(wrong_sum), gzip.compress(b"no tar")):
         path.write_bytes(broken)
-        with pytest.raises(ValidationError, match=r"demo-1\.tar\.gz (is damaged|cannot be read|must hold)"), open_sdist(path):
+        with (
+            pytest.raises(ValidationError, match=r"demo-1\.tar\.gz (is damaged|cannot be read|must hold)"),
+            open_sdist(path),
+        ):
             pass
 
 
 def test_sparse_members_are_refused(tmp_path: Path) -> None:
     path = tar(tmp_path / "demo-1.tar.gz", entry("demo-1/s", tarfile.GNUTYPE_SPARSE))
-    with pytest.raises(ValidationError, match="neither file, directory nor link"), open_sdist(path):
+    with pytest.raises(ValidationError, match="is neither file"), open_sdist(path):
         pass

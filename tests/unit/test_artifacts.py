@@ -192,7 +192,10 @@ def test_two_wheels_are_listed() -> None:
     other = make("other-1.0-py3-none-any.whl")
     with pytest.raises(HwbError, match=r"2 artifacts are a wheel for Python 3\.12") as caught:
         _ = view(PURE, other).wheel
-    assert caught.value.detail.splitlines() == [f"{PURE.name}  (made by build-3.12)", f"{other.name}  (made by build-3.12)"]
+    assert caught.value.detail.splitlines() == [
+        f"{PURE.name}  (made by build-3.12)",
+        f"{other.name}  (made by build-3.12)",
+    ]
 
 
 def test_nothing_there_says_what_to_require() -> None:

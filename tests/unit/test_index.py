@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hwb.errors import HwbError, UsageError
 from hwb.index import IndexFile, files
 from hwb.registry.pages import PageFile, project_html, project_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE = PageFile("my_pkg-1.0+a-py3-none-any.whl", "1.0+a", "ab" * 32, 7, ">=3.9,<4", 0.0)
 BARE = PageFile("my_pkg-0.9.tar.gz", "0.9", "cd" * 32, 8, "", 0.0)

@@ -51,7 +51,10 @@ def test_setup_cfg(tmp_path: Path) -> None:
     [
         ("", LEGACY),
         ("[tool.x]\n", LEGACY),
-        ('[build-system]\nrequires = ["setuptools", "wheel"]\n', BuildSystem(("setuptools", "wheel"), LEGACY.backend, ())),
+        (
+            '[build-system]\nrequires = ["setuptools", "wheel"]\n',
+            BuildSystem(("setuptools", "wheel"), LEGACY.backend, ()),
+        ),
     ],
 )
 def test_defaults_of_pep_517(tmp_path: Path, text: str, expected: BuildSystem) -> None:

@@ -16,7 +16,9 @@ from hwb.errors import SourceError
 from hwb.source import snapshot
 
 Write = Callable[..., Path]
-WHO = {f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER") for what, text in (("NAME", "n"), ("EMAIL", "e@x"))}
+WHO = {
+    f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER") for what, text in (("NAME", "n"), ("EMAIL", "e@x"))
+}
 WHEN = {"GIT_AUTHOR_DATE": "@1700000000 +0000", "GIT_COMMITTER_DATE": "@1700000000 +0000"}
 
 

@@ -10,10 +10,9 @@ import shutil
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +22,9 @@ from hwb.builder.engine import Built, build_project
 from hwb.errors import AnalyzeError, BuildError, Cancelled, CommandTimeout, SourceError, ValidationError
 from hwb.fs import FileLock
 from hwb.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 PROJECTS = Path(__file__).parents[2] / "projects"
 SDIST, WHEEL = "dynamic_requires-1.0.tar.gz", "dynamic_requires-1.0-py3-none-any.whl"
@@ -151,7 +153,9 @@ def test_mistakes_are_told_of_the_users_file(project: Path) -> None:
 
 
 def test_a_mistake_inside_the_sdist_is_told_as_such(project: Path) -> None:
-    change(project, 'with open("PKG-INFO"', 'open("pyproject.toml", "w").write("[build-system]")\n    with open("PKG-INFO"')
+    change(
+        project, 'with open("PKG-INFO"', 'open("pyproject.toml", "w").write("[build-system]")\n    with open("PKG-INFO"'
+    )
     with pytest.raises(AnalyzeError) as caught:
         build(project)
     assert caught.value.where == f"{SDIST}/pyproject.toml:1"
@@ -207,7 +211,7 @@ def test_a_backend_that_lies_about_its_file(project: Path) -> None:
 
 
 def test_a_broken_wheel_is_not_handed_over(project: Path) -> None:
-    change(project, "return f\"{path},sha256={digest}", "return f\"{path},sha256=x{digest}")
+    change(project, 'return f"{path},sha256={digest}', 'return f"{path},sha256=x{digest}')
     with pytest.raises(ValidationError) as caught:
         build(project)
     assert "record-hash: its bytes do not have the hash in RECORD (dynamic_requires/__init__.py)" in caught.value.detail

@@ -18,7 +18,9 @@ from hwb.builder.normalise import normalise_sdist
 from hwb.errors import ValidationError
 
 EPOCH = 1_700_000_000
-NAMES = st.lists(st.sampled_from("ab-._é"), min_size=1, max_size=150).map("".join).filter(lambda n: n not in (".", ".."))
+NAMES = (
+    st.lists(st.sampled_from("ab-._é"), min_size=1, max_size=150).map("".join).filter(lambda n: n not in (".", ".."))
+)
 TREES = st.dictionaries(NAMES, st.tuples(st.binary(max_size=20), st.booleans()), min_size=1, max_size=6)
 
 
@@ -28,7 +30,9 @@ def pack(path: Path, tree: dict[str, tuple[bytes, bool]], chance: random.Random)
     chance.shuffle(members)
     with (
         gzip.GzipFile(path, "wb", mtime=chance.randrange(1 << 31), compresslevel=chance.randrange(1, 10)) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=chance.choice([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])) as archive,
+        tarfile.open(
+            fileobj=packed, mode="w", format=chance.choice([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+        ) as archive,
     ):
         folder = tarfile.TarInfo("d-1")
         folder.type = tarfile.DIRTYPE
@@ -61,7 +65,7 @@ def test_same_bytes_for_same_content_and_idempotent(tree: dict[str, tuple[bytes,
 
 
 def build(path: Path, *members: tarfile.TarInfo, pax: dict[str, str] | None = None) -> Path:
-    with gzip.GzipFile("", "wb", 6, path.open("wb"), EPOCH) as packed:  # noqa: SIM115
+    with gzip.GzipFile("", "wb", 6, path.open("wb"), EPOCH) as packed:
         with tarfile.open(fileobj=packed, mode="w", pax_headers=pax) as archive:
             for member in members:
                 archive.addfile(member, io.BytesIO(b"x" * member.size) if member.size else None)
@@ -117,16 +121,25 @@ class TestScan:
         build(path, member("a"))
         with gzip.GzipFile(path, "rb") as packed:
             data = packed.read()
-        with gzip.GzipFile("name.tar", "wb", 6, path.open("wb"), EPOCH) as packed:  # noqa: SIM115
+        with gzip.GzipFile("name.tar", "wb", 6, path.open("wb"), EPOCH) as packed:
             packed.write(data)
         assert normalise_sdist(path, EPOCH)
 
     def test_links_are_kept_and_hard_links_come_last(self, path: Path) -> None:
-        build(path, member("z", size=3), member("b", tarfile.LNKTYPE, linkname="d-1/z"), member("a", tarfile.SYMTYPE, linkname="z"))
+        build(
+            path,
+            member("z", size=3),
+            member("b", tarfile.LNKTYPE, linkname="d-1/z"),
+            member("a", tarfile.SYMTYPE, linkname="z"),
+        )
         assert normalise_sdist(path, EPOCH)
         assert not normalise_sdist(path, EPOCH)
         with tarfile.open(path) as archive:
-            assert [(m.name, m.linkname, m.size) for m in archive] == [("d-1/a", "z", 0), ("d-1/z", "", 3), ("d-1/b", "d-1/z", 0)]
+            assert [(m.name, m.linkname, m.size) for m in archive] == [
+                ("d-1/a", "z", 0),
+                ("d-1/z", "", 3),
+                ("d-1/b", "d-1/z", 0),
+            ]
 
     def test_a_file_packed_twice(self, path: Path) -> None:
         build(path, member("PKG-INFO", size=1), member("PKG-INFO", size=2), member("a"))

@@ -20,7 +20,10 @@ from hwb.builder.remedies import remedy_for
         ("../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc']]", "apt install gcc"),
         ("CMake Error: No CMAKE_C_COMPILER could be found.", "apt install gcc"),
         ("error: linker `cc` not found", "apt install gcc"),
-        ("a.c:1:10: fatal error: Python.h: No such file or directory", "install Python's headers: apt install python3-dev"),
+        (
+            "a.c:1:10: fatal error: Python.h: No such file or directory",
+            "install Python's headers: apt install python3-dev",
+        ),
         ("a.c:1:10: fatal error: 'Python.h' file not found", "install Python's headers"),
         ("ModuleNotFoundError: No module named 'Cython.Build'", "provides 'Cython.Build' to build-system.requires"),
         ("ImportError: cannot import name 'x' from 'y'", "a version that has this name"),

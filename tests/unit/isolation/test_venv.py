@@ -195,6 +195,15 @@ def test_a_failure_leaves_nothing(installer: Any, temporary: Path, where: str) -
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("requirement", ["--index-url=https://evil.example", " -rsecrets.txt", "six\n--no-index"])
+def test_an_option_is_no_requirement(installer: Any, temporary: Path, requirement: str, cached: bool) -> None:
+    with pytest.raises(DependencyError, match="no requirement"):
+        create(VenvConfig(cache_envs=cached), ["six", requirement])
+    assert installer.calls == []
+    assert list(temporary.iterdir()) == []
+
+
 def test_an_unknown_python(temporary: Path) -> None:
     isolation = VenvIsolation()
     with pytest.raises(InterpreterNotFound, match=r"3\.99"):

@@ -23,7 +23,9 @@ def wheel(folder: Path, project: str = "demo", version: str = "1.0", text: str =
     path = folder / f"{project}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         info = zipfile.ZipInfo(f"{project}-{version}.dist-info/METADATA")
-        archive.writestr(info, f"Name: {project}\nVersion: {version}\n{needs and 'Requires-Python: ' + needs}\n\n{text}")
+        archive.writestr(
+            info, f"Name: {project}\nVersion: {version}\n{needs and 'Requires-Python: ' + needs}\n\n{text}"
+        )
     return str(path)
 
 

@@ -7,13 +7,16 @@ import tarfile
 import zipfile
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hwb.wheel
 from hwb.errors import ValidationError
 from hwb.wheel.check import Severity, check_file, import_names, read_metadata, require_valid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INFO = "my_pkg-1.0.dist-info/"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py2-none-any\nTag: py3-none-any\n"
@@ -69,7 +72,10 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({INFO + "METADATA": None}, ("metadata", "my_pkg-1.0.dist-info", "there is no METADATA in the dist-info directory")),
+        (
+            {INFO + "METADATA": None},
+            ("metadata", "my_pkg-1.0.dist-info", "there is no METADATA in the dist-info directory"),
+        ),
         (
             {INFO + "METADATA": "Name: other\nVersion: 1.0\n"},
             ("metadata", INFO + "METADATA", "says other 1.0, the file name my-pkg 1.0"),
@@ -92,7 +98,11 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
         ),
         (
             {INFO + "WHEEL": WHEEL.replace("py2-none-any", "cp27-cp27m-win32")},
-            ("wheel-tags", INFO + "WHEEL", "its Tag lines (cp27-cp27m-win32, py3-none-any) are not the file name's tags"),
+            (
+                "wheel-tags",
+                INFO + "WHEEL",
+                "its Tag lines (cp27-cp27m-win32, py3-none-any) are not the file name's tags",
+            ),
         ),
         (
             {INFO + "WHEEL": "Wheel-Version: 1.0\n"},
@@ -108,7 +118,11 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
         ),
         (
             {"other-1.0.dist-info/x": ""},
-            ("one-dist-info", "", "must have exactly one dist-info directory, has my_pkg-1.0.dist-info, other-1.0.dist-info"),
+            (
+                "one-dist-info",
+                "",
+                "must have exactly one dist-info directory, has my_pkg-1.0.dist-info, other-1.0.dist-info",
+            ),
         ),
         ({"../evil.py": ""}, ("archive", "", f"{NAME} has a member that leads out of the archive: '../evil.py'")),
     ],
@@ -145,7 +159,10 @@ GOOD = record(FILES)
         ("", ("record", "my_pkg-1.0.dist-info", "there is no RECORD in the dist-info directory")),
         (GOOD + "ghost.py,,\n", ("record", "ghost.py", "RECORD lists a file that is not in the wheel")),
         (GOOD + INFO + "RECORD,,\n\n", ("record", INFO + "RECORD", "RECORD lists this file twice")),
-        (GOOD.replace(row("my_pkg/__init__.py", "x = 1\n"), ""), ("record", "my_pkg/__init__.py", "RECORD does not list this file")),
+        (
+            GOOD.replace(row("my_pkg/__init__.py", "x = 1\n"), ""),
+            ("record", "my_pkg/__init__.py", "RECORD does not list this file"),
+        ),
         (
             GOOD.replace(row("my_pkg/__init__.py", "x = 1\n"), row("my_pkg/__init__.py", "x = 2\n")),
             ("record-hash", "my_pkg/__init__.py", "its bytes do not have the hash in RECORD"),
