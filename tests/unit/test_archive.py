@@ -118,7 +118,7 @@ def test_damaged_wheels(tmp_path: Path) -> None:
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[encrypted.index(signature) + offset] |= 1
     path.write_bytes(encrypted)
-    with open_wheel(path) as reader, pytest.raises(ValidationError, match="cannot be read: .*encrypted"):
+    with open_wheel(path) as reader, pytest.raises(ValidationError, match=r"cannot be read: .*encrypted"):
         reader.read("a.py")
 
 

@@ -149,6 +149,21 @@ def test_a_file_nobody_can_read(root: Path, target: str, monkeypatch: pytest.Mon
         pass
 
 
+def test_a_folder_nobody_can_read(root: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("pkg"):
+            raise PermissionError(13, "Permission denied", path)
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SourceError, match="source directory cannot be read") as caught, snapshot(str(root), target):
+        pass
+    assert caught.value.where == str(root / "pkg")
+
+
 def test_a_directory_that_is_not_there(tmp_path: Path, target: str) -> None:
     with pytest.raises(SourceError, match="there is no directory"), snapshot(str(tmp_path / "no"), target):
         pass
@@ -211,6 +226,13 @@ class TestGit:
         with snapshot(str(root), target, exclude=[str(root / "dist")]) as copy:
             assert "dist/kept" in copy.files
             assert describe(copy.path) == "v1"
+
+    def test_run_files_are_never_source_even_if_tracked(self, root: Path, target: str) -> None:
+        (root / ".hwb").mkdir()
+        (root / ".hwb" / "f").touch()
+        commit(root)
+        with snapshot(str(root), target) as copy:
+            assert copy.files == ("pkg/a.py", "pyproject.toml")
 
     def test_clean_and_modified(self, root: Path, target: str) -> None:
         commit(root, "v1")
@@ -337,9 +359,9 @@ class TestGit:
     def test_a_broken_repository_is_said(self, root: Path, target: str) -> None:
         (root / ".git").mkdir()
         said: list[str] = []
-        with context.use(context.Context(emit=lambda kind, **fields: said.append(fields["text"]))):
-            with snapshot(str(root), target) as copy:
-                assert copy.files == ("pkg/a.py", "pyproject.toml")
+        mine = context.Context(emit=lambda kind, **fields: said.append(fields["text"]))
+        with context.use(mine), snapshot(str(root), target) as copy:
+            assert copy.files == ("pkg/a.py", "pyproject.toml")
         assert said == [f"git cannot read the repository of {root}: the sources are copied as they are"]
 
     def test_a_command_that_fails(self, root: Path, target: str) -> None:
@@ -355,7 +377,7 @@ def test_git_is_not_installed(root: Path, target: str, monkeypatch: pytest.Monke
         (root / ".git").mkdir()
     monkeypatch.setenv("PATH", "/nowhere")
     said: list[str] = []
-    with context.use(context.Context(emit=lambda kind, **fields: said.append(fields["text"]))):
-        with snapshot(str(root), target) as copy:
-            assert copy.files == ("pkg/a.py", "pyproject.toml")
+    mine = context.Context(emit=lambda kind, **fields: said.append(fields["text"]))
+    with context.use(mine), snapshot(str(root), target) as copy:
+        assert copy.files == ("pkg/a.py", "pyproject.toml")
     assert len(said) == in_git

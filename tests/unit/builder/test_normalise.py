@@ -65,10 +65,13 @@ def test_same_bytes_for_same_content_and_idempotent(tree: dict[str, tuple[bytes,
 
 
 def build(path: Path, *members: tarfile.TarInfo, pax: dict[str, str] | None = None) -> Path:
-    with gzip.GzipFile("", "wb", 6, path.open("wb"), EPOCH) as packed:
-        with tarfile.open(fileobj=packed, mode="w", pax_headers=pax) as archive:
-            for member in members:
-                archive.addfile(member, io.BytesIO(b"x" * member.size) if member.size else None)
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", 6, raw, EPOCH) as packed,
+        tarfile.open(fileobj=packed, mode="w", pax_headers=pax) as archive,
+    ):
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size) if member.size else None)
     return path
 
 
@@ -86,7 +89,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "d-1.tar.gz"
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 class TestScan:
     def test_canonical_already(self, path: Path) -> None:
         build(path, member("a"), member("b", tarfile.SYMTYPE, linkname="a"), member("n" * 120))
@@ -121,7 +123,7 @@ class TestScan:
         build(path, member("a"))
         with gzip.GzipFile(path, "rb") as packed:
             data = packed.read()
-        with gzip.GzipFile("name.tar", "wb", 6, path.open("wb"), EPOCH) as packed:
+        with path.open("wb") as raw, gzip.GzipFile("name.tar", "wb", 6, raw, EPOCH) as packed:
             packed.write(data)
         assert normalise_sdist(path, EPOCH)
 

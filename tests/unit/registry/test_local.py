@@ -69,6 +69,16 @@ def test_the_same_bytes_again(index: LocalIndex, tmp_path: Path) -> None:
     assert {name: Path(index.root, name).stat().st_mtime_ns for name in tree(index)} == before
 
 
+def test_a_second_version_joins_the_page(index: LocalIndex, tmp_path: Path) -> None:
+    first = wheel(tmp_path / "dist")
+    index.publish([first])
+    uploaded = json.loads(tree(index)["simple/demo/index.json"])["files"]
+    index.publish([wheel(tmp_path / "dist", version="0.9")])
+    page = json.loads(tree(index)["simple/demo/index.json"])
+    assert page["versions"] == ["0.9", "1.0"]
+    assert page["files"][1:] == uploaded, "the older file keeps its upload time"
+
+
 def test_other_bytes_change_nothing_at_all(index: LocalIndex, tmp_path: Path) -> None:
     first = wheel(tmp_path / "dist")
     published = sha256_file(first)
