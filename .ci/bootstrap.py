@@ -20,6 +20,10 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+WHEELS = os.path.join(
+    os.environ.get("HWB_CACHE_DIR") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hwb"),
+    "bootstrap",
+)
 MARKER = os.path.join(VENV, ".hwb-bootstrap")
 LEAST = (3, 10)
 NO_WAY = """bootstrap: this Python cannot make a virtual environment, and there is no uv. Either
@@ -27,11 +31,15 @@ NO_WAY = """bootstrap: this Python cannot make a virtual environment, and there 
 or
   install uv and put it on the PATH                (python3 -m pip install --target ~/uv uv; export PATH=~/uv/bin:$PATH)
 then run this command again."""
-DEV_GROUP = """
-import sys
-if sys.version_info >= (3, 11): import tomllib
-else: import tomli as tomllib
-with open(sys.argv[1], "rb") as file: print("\\n".join(tomllib.load(file)["dependency-groups"]["dev"]))
+REQUIREMENTS = """
+import json, sys
+try: import tomllib
+except ImportError:
+    try: import tomli as tomllib
+    except ImportError: from pip._vendor import tomli as tomllib
+with open(sys.argv[1], "rb") as file: data = tomllib.load(file)
+base = [*data["build-system"]["requires"], "editables~=0.3", *data["project"]["dependencies"]]
+print(json.dumps({"base": base, "dev": data["dependency-groups"]["dev"]}))
 """
 
 
@@ -114,14 +122,42 @@ def install(uv: list[str] | None, dev: bool) -> None:
         os.unlink(MARKER)  # from here on it is half done
     if not works(PYTHON):
         make_venv(uv)
-    installer = [*uv, "pip", "install", "--python", PYTHON] if uv else pip()
-    environ = uv_environ() if uv else dict(os.environ)
-    run([*installer, "--editable", ROOT], environ)
-    if dev:
-        listed = subprocess.run(
-            [PYTHON, "-c", DEV_GROUP, os.path.join(ROOT, "pyproject.toml")], capture_output=True, text=True, check=True
-        )
-        run([*installer, *listed.stdout.split("\n")[:-1]], environ)
+    if uv:
+        with_uv([*uv, "pip", "install", "--python", PYTHON], dev)
+    else:
+        with_pip(pip(), dev)
+
+
+def with_uv(command: list[str], dev: bool) -> None:
+    """From the network, else from uv's cache."""
+    environ = uv_environ()
+    wanted = [["--editable", ROOT], *([requirements()["dev"]] if dev else [])]
+    for arguments in wanted:
+        if call([*command, *arguments], environ) and call([*command, "--offline", *arguments], environ):
+            raise Failed("bootstrap: uv could not install what is needed, see above")
+
+
+def with_pip(command: list[str], dev: bool) -> None:
+    """Wheels are collected in the user's cache first: pip alone installs nothing a second time without a network."""
+    wanted = requirements()
+    packages = wanted["dev"] if dev else []
+    fetched = call([*command, "wheel", "--quiet", "--wheel-dir", WHEELS, *wanted["base"], *packages])
+    if fetched:
+        print(f"bootstrap: trying with what is in {WHEELS}", file=sys.stderr)
+    links = ["--no-index", "--find-links", WHEELS]
+    if call([*command, "install", "--quiet", *links, "--editable", ROOT, *packages]):
+        raise Failed("bootstrap: pip could not install what is needed, see above")
+
+
+def requirements() -> dict[str, list[str]]:
+    """What pyproject.toml asks for: to build and run (`base`), to test (`dev`). Python 3.10 reads no TOML itself."""
+    listed = subprocess.run(
+        [PYTHON, "-c", REQUIREMENTS, os.path.join(ROOT, "pyproject.toml")], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        raise Failed(f"bootstrap: pyproject.toml cannot be read: {listed.stderr.strip()}")
+    found: dict[str, list[str]] = json.loads(listed.stdout)
+    return found
 
 
 def make_venv(uv: list[str] | None) -> None:
@@ -129,7 +165,8 @@ def make_venv(uv: list[str] | None) -> None:
         raise Failed(f"bootstrap: {VENV} is there and is no virtual environment; remove it, then run this again")
     if uv:
         shutil.rmtree(VENV, ignore_errors=True)
-        run([*uv, "venv", "--quiet", "--python", sys.executable, VENV], uv_environ())
+        if call([*uv, "venv", "--quiet", "--python", sys.executable, VENV], uv_environ()):
+            raise Failed("bootstrap: uv could not make .venv, see above")
         return
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False)
     if made.returncode or not works(PYTHON):
@@ -144,12 +181,11 @@ def pip() -> list[str]:
         seeded = subprocess.run([PYTHON, "-m", "ensurepip"], capture_output=True, check=False)
         if seeded.returncode:
             raise Failed(NO_WAY)
-    return [*command, "--disable-pip-version-check", "install", "--quiet"]
+    return [*command, "--disable-pip-version-check"]
 
 
-def run(command: list[str], environ: dict[str, str]) -> None:
-    if subprocess.run(command, env=environ, check=False).returncode:
-        raise Failed(f"bootstrap: this failed, see above: {' '.join(command[:6])} ...")
+def call(command: list[str], environ: dict[str, str] | None = None) -> int:
+    return subprocess.run(command, env=environ, check=False).returncode
 
 
 def uv_environ() -> dict[str, str]:

@@ -165,9 +165,10 @@ class SdistReader:
 
     def _drop_overwritten(self) -> None:
         latest = {member.name: member for member in self.members if member.isreg()}
-        kept = [member for member in self.members if not member.isreg() or latest[member.name] is member]
-        self.overwritten = tuple(member.name for member in self.members if member not in kept)
-        self.members = tuple(kept)
+        kept = tuple(member for member in self.members if not member.isreg() or latest[member.name] is member)
+        if len(kept) < len(self.members):
+            self.overwritten = tuple(m.name for m in self.members if m.isreg() and latest[m.name] is not m)
+            self.members = kept
 
     @property
     def global_headers(self) -> Mapping[str, str]:

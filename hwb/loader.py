@@ -19,10 +19,12 @@ from hwb.errors import HwbfileError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["HWBFILE", "Catalog", "Entry", "find_hwbfile", "load_catalog"]
+__all__ = ["HWBFILE", "OWN_LAYERS", "Catalog", "Entry", "find_hwbfile", "load_catalog"]
 
 HWBFILE = "hwbfile.py"
 SHIPPED, PLUGIN, ORGANISATION, USER = "shipped", "plugin", "organisation", "hwbfile"
+OWN_LAYERS = (USER, ORGANISATION)
+"""Layers whose recipes are the user's own: what a bare run or a filter alone may run."""
 _NOT_INHERITED = frozenset({"override"})
 
 
@@ -52,7 +54,7 @@ class Entry:
     @property
     def is_default(self) -> bool:
         """Whether a bare `hwb run` runs it: nox's default for new recipes; shipped ones and overrides of them never."""
-        return bool(self.option("default", self.chain[-1].layer in (USER, ORGANISATION)))
+        return bool(self.option("default", self.chain[-1].layer in OWN_LAYERS))
 
     @property
     def doc(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwb.declare import ParamSet
 from hwb.errors import HwbfileError, NothingToRun, UsageError
-from hwb.loader import Catalog, Entry, near
+from hwb.loader import OWN_LAYERS, Catalog, Entry, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -128,8 +128,11 @@ def _select(sessions: list[PlannedSession], catalog: Catalog, request: Request) 
     names = request.names or request.defaults
     if names:
         chosen = _by_name(sessions, names)
-    elif request.keywords or request.tags or request.pythons:
+    elif request.tags:
         chosen = sessions
+    elif request.keywords or request.pythons:
+        # a filter alone never reaches what is shipped: "-k b" must not publish
+        chosen = [session for session in sessions if catalog.entries[session.recipe].top.layer in OWN_LAYERS]
     else:
         chosen = [session for session in sessions if catalog.entries[session.recipe].is_default]
     if request.pythons:
@@ -377,8 +380,16 @@ class _Graph:
             raise self._cycle(_find_cycle({n: d for n, d in edges.items() if missing[n]}))
         return [name for name in order if name not in groups]
 
+    def _place(self, name: str) -> tuple[str, int]:
+        top = self._catalog.entries[self._by_id[name].recipe].top
+        return top.file, top.line
+
     def _cycle(self, path: list[str]) -> HwbfileError:
         steps = [name for name in path if not name.startswith("*")]
+        if len(steps) > 2:  # always begin at the same place: where the first of them is declared
+            ring = steps[:-1] if steps[0] == steps[-1] else steps
+            first = min(range(len(ring)), key=lambda n: self._place(ring[n]))
+            steps = [*ring[first:], *ring[:first], ring[first]]
         places = [f"{name} ({self._catalog.entries[self._by_id[name].recipe].top.where})" for name in steps]
         if len(places) > 1 and places[0] != places[-1]:
             places.append(places[0])

@@ -60,7 +60,9 @@ def snapshot(root: str, target: str, *, exclude: Sequence[str] = ()) -> Iterator
     remove_tree(target)
     os.makedirs(target)
     try:
-        yield _take(os.path.realpath(root), os.path.abspath(target), {os.path.realpath(path) for path in exclude})
+        top = os.path.realpath(root)
+        inside = {path for path in map(os.path.realpath, exclude) if path.startswith(top + os.sep)}
+        yield _take(top, os.path.abspath(target), inside)
     finally:
         remove_tree(target)
 

@@ -33,6 +33,14 @@ def phase(name: str, detail: str = "") -> Iterator[None]:
     emit("phase", name=name, state="done", seconds=time.monotonic() - started, detail=detail)
 
 
+def _steady(backend: str, settings: Mapping[str, str | list[str]] | None) -> Mapping[str, str | list[str]] | None:
+    """meson-python builds in a directory of random name, and packages write that name into what they install."""
+    given = settings or {}
+    if backend == "mesonpy" and not {"builddir", "build-dir"} & set(given):
+        return {**given, "builddir": ".mesonpy-build"}  # the spelling that every version of it knows
+    return settings
+
+
 class Backend:
     """The backend of one source tree; each hook runs in a process of its own, in a shared environment.
 
@@ -53,7 +61,7 @@ class Backend:
         self._interpreter = interpreter
         self._place = place
         self._epoch = epoch
-        self._settings = config_settings
+        self._settings = _steady(system.backend, config_settings)
 
     def build(self, kind: str, out_dir: str) -> str:
         """Build "sdist" or "wheel" into an empty directory and return the file's path.

@@ -168,7 +168,9 @@ def _arguments(given: tuple[str, ...]) -> dict[str, list[str]]:
 
     found = {}
     for text in given:
-        name, sign, words = text.partition("=")
+        # parameters have "=" in a session's name: what counts is the one behind the parentheses
+        front, parenthesis, back = text.partition(")=")
+        name, sign, words = (f"{front})", "=", back) if parenthesis else text.partition("=")
         if not sign or not name:
             raise click.UsageError(f"--args {text!r}: write --args NAME='...'")
         try:

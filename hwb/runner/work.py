@@ -224,7 +224,6 @@ class _Environment:
             return
         from hwb.isolation.venv import make_venv
 
-        started = time.monotonic()
         interpreter = session._default_interpreter()
         path, reuse = self._place()
         venv = make_venv(
@@ -232,14 +231,6 @@ class _Environment:
         )
         self._path = path
         session._provide(venv)
-        session._context.emit(
-            "environment",
-            path=venv.path,
-            backend=venv.backend,
-            python=venv.interpreter.version,
-            reused=venv.reused,
-            seconds=time.monotonic() - started,
-        )
 
     def _place(self) -> tuple[str, bool]:
         """A kept place when environments are reused and nobody else uses it right now; else one of this run."""

@@ -34,7 +34,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        self.env = {**os.environ, "PYTHONPATH": str(Path(hwb.__file__).parent.parent)}
 
     def write(self, text: str, name: str = "hwbfile.py") -> Path:
         path = self.root / name

@@ -209,13 +209,16 @@ def test_in_a_build_hook(project: Any, tree: Tree, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-@pytest.mark.parametrize("stage", ["venv", "pip"])
-def test_while_making_an_environment_and_installing(project: Any, tree: Tree, how: str, stage: str) -> None:
+@pytest.mark.parametrize("stage", ["compile", "venv", "install"])
+def test_while_resolving_making_an_environment_and_installing(project: Any, tree: Tree, how: str, stage: str) -> None:
     """A stand-in for uv that hangs in the stage with a whole tree, and otherwise does what the real one does."""
-    project.write(
-        "import hwb\n@hwb.recipe(venv_backend='uv')\ndef r(session):\n    session.install('anything')\n"
-    )
     fake = project.root / "bin" / "uv"
+    project.write(
+        f"import hwb\nfrom hwb.isolation import backends\nbackends.find_uv = lambda: {str(fake)!r}\n"
+        "from hwb.isolation.venv import shared_environment\nfrom hwb.pythons import running\n"
+        "@hwb.recipe(venv_backend='uv')\ndef r(session):\n"
+        + ("    shared_environment(running(), ['anything'])\n" if stage == "compile" else "    session.install('anything')\n")
+    )
     fake.parent.mkdir()
     fake.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
@@ -224,8 +227,7 @@ def test_while_making_an_environment_and_installing(project: Any, tree: Tree, ho
         "else:\n    print('uv 0.13.8')\n"
     )
     fake.chmod(0o755)
-    path = os.pathsep.join([str(fake.parent), "/usr/bin", "/bin"])
-    process = interrupt(project, tree, how, "r", PATH=path, HWB_TEST_UV=str(fake))
+    process = interrupt(project, tree, how, "r")
     check(project, tree, process, how)
 
 
@@ -233,14 +235,11 @@ def test_while_making_an_environment_and_installing(project: Any, tree: Tree, ho
 @pytest.mark.parametrize("where", ["ledger", "index"])
 def test_while_writing_the_ledger_and_renaming_into_the_index(project: Any, tree: Tree, how: str, where: str) -> None:
     """The write hangs between its two halves; afterwards what is there can be read and the next run converges."""
-    function = "_append_durably" if where == "ledger" else "publish"
-    module = "hwb.artifacts" if where == "ledger" else "hwb.registry.local"
-    target = f"{module}.{function}" if where == "ledger" else f"{module}.LocalIndex.publish"
     project.write(
         f"""
-import hwb, sys, time, os
+import hwb, os, sys, zipfile
 from pathlib import Path
-import {module}
+import hwb.artifacts
 
 real_replace = os.replace
 
@@ -249,7 +248,9 @@ def hang(session):
 
 @hwb.recipe(venv_backend='none')
 def r(session):
-    Path('x-1-py3-none-any.whl').write_bytes(b'not really')
+    with zipfile.ZipFile('x-1-py3-none-any.whl', 'w') as wheel:
+        member = zipfile.ZipInfo('x-1.dist-info/METADATA')
+        wheel.writestr(member, 'Metadata-Version: 2.1\\nName: x\\nVersion: 1\\n')
     if {where!r} == 'ledger':
         original = hwb.artifacts._append_durably
         def slow(path, line):
@@ -269,14 +270,14 @@ def r(session):
         session.publish(wheel)
 """
     )
-    assert target
     (project.root / "hang").touch()
     process = interrupt(project, tree, how, "r")
     check(project, tree, process, how)
     (project.root / "hang").unlink()
     from hwb.artifacts import Ledger
 
-    Ledger.read(project.runs()[-1] / "ledger.jsonl") if (project.runs()[-1] / "ledger.jsonl").exists() else None
+    ledger = Ledger.read(project.runs()[-1] / "ledger.jsonl")
+    assert len(ledger.artifacts()) == (0 if where == "ledger" else 1)
     published = list(project.root.glob(".hwb/index/simple/x/*.whl"))
     assert published == []
     done = project.hwb("run", "r")

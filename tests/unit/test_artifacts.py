@@ -52,6 +52,10 @@ def test_kind(name: str, kind: Kind) -> None:
     assert Kind.of_name(name) is kind
 
 
+def test_an_artifact_is_a_path() -> None:
+    assert Path(PURE) == Path(PURE.path)
+
+
 def test_json_round_trip_ignores_what_a_newer_hwb_adds() -> None:
     assert Artifact.from_json({**PURE.to_json(), "target": "any"}) == PURE
     verdict = Verdict("s", "n", "checked", True, "")

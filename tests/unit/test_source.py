@@ -256,6 +256,12 @@ class TestGit:
             assert (copy.commit, copy.files) == (None, ("pkg/a.py", "pyproject.toml"))
             assert git(Path(copy.path), "symbolic-ref", "HEAD").strip() == "refs/heads/main"
 
+    def test_the_project_itself_as_output_directory(self, root: Path, target: str) -> None:
+        commit(write(root, sub__pyproject_toml=""))
+        write(root, sub__new_py="")
+        with snapshot(str(root / "sub"), target, exclude=[str(root / "sub"), str(root)]) as copy:
+            assert copy.files == ("new.py", "pyproject.toml")
+
     def test_project_in_a_subdirectory(self, root: Path, target: str) -> None:
         (root / "LICENSE").touch()
         write(root, python__proj__pyproject_toml="", python__proj__dist__x="")

@@ -231,6 +231,19 @@ def test_a_time_limit_is_no_backend_error(project: Path) -> None:
         build(project)
 
 
+def test_what_a_killed_build_left_does_no_harm(project: Path) -> None:
+    from hwb.store import fingerprint
+
+    first = Path(build(project).sdist or "").read_bytes()
+    place = open_store().path("build", fingerprint(str(project)))
+    for name in ("source/stale.py", "sdist/stale", "unpacked/stale", "wheel/stale", "tmp/stale"):
+        (place / name).parent.mkdir(parents=True)
+        (place / name).touch()
+    (place / "source").chmod(0o500)
+    assert Path(build(project).sdist or "").read_bytes() == first
+    assert not place.exists()
+
+
 def test_two_builds_of_one_project_take_turns(project: Path) -> None:
     from hwb.store import fingerprint
 

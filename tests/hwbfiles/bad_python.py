@@ -1,0 +1,6 @@
+import hwb
+
+
+@hwb.recipe(python="three.twelve")
+def broken(session):
+    pass

@@ -1,0 +1,6 @@
+import hwb
+
+
+@hwb.recipe
+def broken(session)
+    pass

@@ -1,0 +1,6 @@
+import hwb
+
+
+@hwb.recipe(requires=["biuld"])
+def broken(session):
+    pass
