@@ -1,4 +1,4 @@
-"""What does `import hwb` offer? The decorator, the session, the errors and the Python entry points, each loaded when first used."""
+"""What does `import hwb` offer? The decorator, the session, errors and entry points, each loaded when first used."""
 
 from __future__ import annotations
 

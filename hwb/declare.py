@@ -37,9 +37,7 @@ class ParamSet:
 
     def merged(self, other: ParamSet) -> ParamSet:
         """The combination of two parametrisations (stacked decorators multiply)."""
-        return ParamSet(
-            {**self.values, **other.values}, ", ".join((self.text, other.text)), (*self.tags, *other.tags)
-        )
+        return ParamSet({**self.values, **other.values}, ", ".join((self.text, other.text)), (*self.tags, *other.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ def check_parameters(declared: Recipe) -> None:
         )
 
 
-# --- keywords ------------------------------------------------------------------------------------------------------
+# --- keywords -----------------------------------------------------------------------------------------------
 
 
 def _text_list(value: Any) -> tuple[str, ...]:
@@ -334,7 +332,7 @@ def _checked(keywords: dict[str, Any], name: str, where: str) -> dict[str, Any]:
         if "python" in keywords:
             raise HwbfileError(f"recipe {name!r}: py and python are the same keyword", where=where)
         keywords = {("python" if key == "py" else key): value for key, value in keywords.items()}
-    checked = {}
+    checked: dict[str, Any] = {}
     for key, value in keywords.items():
         if key not in _KEYWORDS:
             raise _unknown_keyword(key, name, where)

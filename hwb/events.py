@@ -72,8 +72,8 @@ class Event:
         if own is None:
             classes = [base for base in reversed(cls.__mro__) if issubclass(base, Event)]
             own = [name for base in classes for name in base.__annotations__ if name not in ("kind", "_fields")]
-            cls._fields = own  # type: ignore[attr-defined]
-        return own  # type: ignore[no-any-return]
+            setattr(cls, "_fields", own)  # noqa: B010 - mypy would take an assignment for a field
+        return list(own)
 
     def values(self) -> dict[str, Any]:
         """Every field by name, in declared order."""
@@ -83,7 +83,7 @@ class Event:
         raise AttributeError(f"events do not change: {name}")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.values() == self.values()  # type: ignore[attr-defined]
+        return type(other) is type(self) and other.values() == self.values()
 
     __hash__ = None  # type: ignore[assignment]  # fields may be lists
 

@@ -167,7 +167,7 @@ def _check_new(recipe: Recipe, below: list[str], warnings: list[str]) -> None:
         warnings.append(f"{recipe.where}: recipe {recipe.name!r} is new; did you mean to override {twin!r}?")
 
 
-# --- shipped and plugins ---------------------------------------------------------------------------------------------
+# --- shipped and plugins ------------------------------------------------------------------------------------
 
 
 def _shipped() -> Iterator[Recipe]:
@@ -239,7 +239,7 @@ def _group_of(path: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), target.strip()
 
 
-# --- user files ------------------------------------------------------------------------------------------------------
+# --- user files ---------------------------------------------------------------------------------------------
 
 
 def _recipes_of(module: ModuleType) -> list[Recipe]:

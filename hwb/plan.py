@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from hwb.declare import ParamSet
 from hwb.errors import HwbfileError, NothingToRun, UsageError
 from hwb.loader import OWN_LAYERS, Catalog, Entry, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from hwb.declare import ParamSet
 
 __all__ = ["Plan", "PlannedSession", "Request", "expand", "keyword_matcher", "make_plan"]
 
@@ -68,7 +69,7 @@ class Plan:
         return [name for need in self.needs.get(session, ()) for name in self.groups.get(need, (need,))]
 
 
-# --- sessions of a catalog ---------------------------------------------------------------------------------------------
+# --- sessions of a catalog ----------------------------------------------------------------------------------
 
 
 def expand(catalog: Catalog, request: Request | None = None) -> list[PlannedSession]:
@@ -100,9 +101,7 @@ def _sessions_of(entry: Entry, request: Request) -> Iterable[PlannedSession]:
             yield _session(entry.name, version, params, tags, multi)
 
 
-def _session(
-    name: str, python: Any, params: ParamSet | None, tags: tuple[str, ...], multi: bool
-) -> PlannedSession:
+def _session(name: str, python: Any, params: ParamSet | None, tags: tuple[str, ...], multi: bool) -> PlannedSession:
     text = ""
     if params is not None:
         text = f"({params.text})"
@@ -116,12 +115,10 @@ def _session(
             signatures.append(f"{name}-{python}")
     if not signatures:
         signatures.append(f"{name}{text}")
-    return PlannedSession(
-        signatures[0], name, tuple(signatures), python, params, tags, multi or params is not None
-    )
+    return PlannedSession(signatures[0], name, tuple(signatures), python, params, tags, multi or params is not None)
 
 
-# --- selection -----------------------------------------------------------------------------------------------------------
+# --- selection ----------------------------------------------------------------------------------------------
 
 
 def _select(sessions: list[PlannedSession], catalog: Catalog, request: Request) -> list[PlannedSession]:
@@ -188,7 +185,8 @@ class _Keywords:
 
     def error(self) -> UsageError:
         return UsageError(
-            f"-k {self.expression!r} cannot be understood", remedy='write words with and, or, not: -k "test and not slow"'
+            f"-k {self.expression!r} cannot be understood",
+            remedy='write words with and, or, not: -k "test and not slow"',
         )
 
     def _next(self) -> str:
@@ -233,7 +231,7 @@ def _holds(tree: Any, names: list[str]) -> bool:
     return (any if kind == "or" else all)(_holds(part, names) for part in inner)
 
 
-# --- the graph -------------------------------------------------------------------------------------------------------------
+# --- the graph ----------------------------------------------------------------------------------------------
 
 
 def make_plan(catalog: Catalog, request: Request) -> Plan:
@@ -316,7 +314,9 @@ class _Graph:
         ids = self._names.get(name)
         if not ids:
             hint = near(name, self._names) or "hwb sessions --list shows all"
-            raise HwbfileError(f"recipe {entry.name!r} {keyword} {name!r}, which does not exist", where=where, remedy=hint)
+            raise HwbfileError(
+                f"recipe {entry.name!r} {keyword} {name!r}, which does not exist", where=where, remedy=hint
+            )
         if len(ids) == 1:
             return ids[0]
         key = f"*{name}"

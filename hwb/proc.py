@@ -247,7 +247,8 @@ class _Command:
         quiet = _Silence(self._watched, idle) if idle is not None and self._watched >= 0 else None
         with _Waiter(self._process, context.token.fileno()) as waiter:
             while True:
-                ends = [end for end in (limit, context.deadline, quiet and quiet.next_look()) if end is not None]
+                look = quiet.next_look() if quiet is not None else None
+                ends = [end for end in (limit, context.deadline, look) if end is not None]
                 if waiter.wait(min(ends) - time.monotonic() if ends else None):
                     return None
                 now = time.monotonic()

@@ -103,9 +103,7 @@ def provide(block: Block, where: str) -> list[str]:
     if block.requires_python:
         _check_python(block.requires_python, interpreter.version, where)
     pins = _own_pins()
-    environment = shared_environment(
-        interpreter, list(block.dependencies), constraints=pins, purpose="hwbfile-script"
-    )
+    environment = shared_environment(interpreter, list(block.dependencies), constraints=pins, purpose="hwbfile-script")
     _link(environment.site_packages)
     os.environ[_INSIDE] = _wanted(block)
     return [environment.python, "-m", "hwb"]

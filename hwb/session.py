@@ -1,16 +1,15 @@
-"""What can a recipe do? `Session` is its whole world; `SessionSpec` is the plain data that any executor can run it from."""
+"""What can a recipe do? `Session` is its whole world; `SessionSpec` is the data from which any executor runs it."""
 
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict, dataclass, field, fields
 from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
 
 from hwb.errors import Cancelled, CommandFailed, HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hwb.artifacts import Artifact, ArtifactView, Ledger
@@ -39,11 +38,11 @@ FINALISER_SECONDS = 10.0
 """How long a cancelled recipe's `finally` blocks may still run commands."""
 
 
-class Quit(Exception):  # noqa: N818 - a decision of the recipe, not an error
+class Quit(Exception):
     """`session.error`: the session failed on purpose."""
 
 
-class Skip(Exception):  # noqa: N818 - a decision of the recipe, not an error
+class Skip(Exception):
     """`session.skip`: the session has nothing to do."""
 
 
@@ -174,9 +173,7 @@ class Session:
 
     __slots__ = ("_context", "_layer", "_real_cwd", "_services", "_spec", "_venv", "_virtualenv")
 
-    def __init__(
-        self, spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False
-    ) -> None:
+    def __init__(self, spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False) -> None:
         self._spec = spec
         self._services = services
         self._context = context
@@ -185,7 +182,7 @@ class Session:
         self._venv: Venv | None = None
         self._virtualenv = ProcessEnv(self._env_path(), None, "none", is_sandboxed=False)
 
-    # --- nox's properties --------------------------------------------------------------------------------------------
+    # --- nox's properties -----------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -258,7 +255,7 @@ class Session:
         """The directory that hwb was started in."""
         return self._spec.invoked_from
 
-    # --- nox's methods -----------------------------------------------------------------------------------------------
+    # --- nox's methods --------------------------------------------------------------------------------------
 
     def create_tmp(self) -> str:
         """A temporary directory of this session, also set as TMPDIR for its commands."""
@@ -526,7 +523,7 @@ class Session:
         """End this session as skipped, with a reason."""
         raise Skip(*args)
 
-    # --- hwb's own ---------------------------------------------------------------------------------------------------
+    # --- hwb's own ------------------------------------------------------------------------------------------
 
     @property
     def artifacts(self) -> ArtifactView:
@@ -691,9 +688,7 @@ class Session:
         from hwb.artifacts import Verdict
 
         self._services.ledger.add_verdict(Verdict(artifact.sha256, artifact.name, verdict, ok, detail))
-        self._context.emit(
-            "verdict", name=artifact.name, sha256=artifact.sha256, verdict=verdict, ok=ok, detail=detail
-        )
+        self._context.emit("verdict", name=artifact.name, sha256=artifact.sha256, verdict=verdict, ok=ok, detail=detail)
 
     @property
     def index_url(self) -> str:
@@ -705,7 +700,7 @@ class Session:
         """Where artifacts go: `output-dir`, below the project."""
         return os.path.join(self._spec.root, self.config.get("output-dir"))
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------------------
 
     def _index(self) -> Any:
         from hwb.registry.local import LocalIndex
@@ -771,7 +766,7 @@ class Session:
         from hwb import proc
 
         if callable(args[0]):
-            return self._run_function(args[0], args[1:])
+            return self._run_function(args[0], args[1:])  # type: ignore[no-any-return]  # whatever it returns
         if silent and stdout is not None:
             raise ValueError("silent=True collects the output; it can not go to stdout= too")
         argv = [os.fspath(arg) for arg in args]
@@ -866,7 +861,7 @@ class Session:
 
 
 class _Finalisable:
-    """After a cancellation has reached the recipe once, its `finally` blocks get a token and a deadline of their own."""
+    """After a cancellation has reached the recipe, its `finally` blocks get a token and a deadline of their own."""
 
     __slots__ = ("_context",)
 

@@ -59,7 +59,9 @@ def open_workspace(
     root, hwbfile = locate(directory, file)
     organisation = config.org_file(os.environ)
     if organisation is not None and not os.path.isfile(organisation):
-        raise UsageError(f"HWB_ORG_FILE names {organisation}, which does not exist", remedy="mend or unset HWB_ORG_FILE")
+        raise UsageError(
+            f"HWB_ORG_FILE names {organisation}, which does not exist", remedy="mend or unset HWB_ORG_FILE"
+        )
     settings = config.load(root, options=options or {}, org_file=organisation)
     catalog = load_catalog(hwbfile, organisation)
     return Workspace(root, hwbfile, organisation, settings, catalog, os.getcwd())

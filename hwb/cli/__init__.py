@@ -1,4 +1,4 @@
-"""Which commands does hwb have, and how do errors become messages and exit codes? Each command is imported when invoked."""
+"""Which commands are there, and how do errors become messages and exit codes? Each is imported when invoked."""
 
 from __future__ import annotations
 

@@ -109,10 +109,7 @@ def _after_docstring(text: str, line: str) -> str:
     body = ast.parse(text).body
     docstring = body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
     lines = text.splitlines()
-    if docstring:
-        at = body[0].end_lineno or 0
-    else:
-        at = (body[0].lineno - 1) if body else len(lines)
+    at = body[0].end_lineno or 0 if docstring else body[0].lineno - 1 if body else len(lines)
     return "\n".join([*lines[:at], line, *lines[at:]])
 
 

@@ -65,7 +65,7 @@ class _Posargs(click.Command):
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
 @click.option("--color/--no-color", default=None, help="Colours, whatever the terminal says.")
 @click.pass_context
-def command(ctx: click.Context, names: tuple[str, ...], **options: Any) -> int:
+def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> int:
     """Run sessions and everything they require.
 
     Without a name: the sessions of [tool.hwb] sessions, else the default recipes of your hwbfile.py. What stands

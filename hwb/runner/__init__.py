@@ -1,1 +1,1 @@
-"""How does a plan become outcomes? See `api` (one call), `scheduler` (order), `work` (one session), `local` and `child` (where)."""
+"""How does a plan become outcomes? `api` is one call, `scheduler` the order, `work` one session."""

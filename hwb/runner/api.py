@@ -150,13 +150,13 @@ class _Run:
         return os.cpu_count() or 1
 
     def go(self) -> RunResult:
+        import gc
+
         from hwb.artifacts import Ledger
         from hwb.redact import Redactor, secret_values
         from hwb.runner.report import Bus
         from hwb.runner.rundir import open_run_dir
         from hwb.runner.watcher import Watcher
-
-        import gc
 
         gc.enable()  # the command line's start-up runs without
         started = time.monotonic()
@@ -177,12 +177,13 @@ class _Run:
             watcher.close()
             self._dir.close()
 
-    # --- sinks --------------------------------------------------------------------------------------------------------
+    # --- sinks ----------------------------------------------------------------------------------------------
 
     def _sinks(self) -> list[Any]:
         from hwb.runner.report import EventLines, Report
 
-        lines = open(self._dir.events, "a", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - its sink closes it
+        # closed by its sink
+        lines = open(self._dir.events, "a", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
         sinks: list[Any] = [EventLines(lines, owned=True), Report(self._dir.report)]
         if self._display.events is not None:
             sinks.append(EventLines(self._display.events, owned=False))
@@ -256,13 +257,12 @@ class _Run:
             report=self._dir.report,
         )
 
-    # --- the schedule -------------------------------------------------------------------------------------------------
+    # --- the schedule ---------------------------------------------------------------------------------------
 
     def _schedule(self, ledger: Any, bus: Any, watcher: Any) -> tuple[list[Outcome], int]:
+        from hwb.redact import without_credentials
         from hwb.runner.local import LocalExecutor
         from hwb.runner.scheduler import Limits, Scheduler
-
-        from hwb.redact import without_credentials
 
         services = Services(
             self._workspace.catalog,
@@ -323,9 +323,7 @@ class _Run:
             if self._screen is not None:
                 self._screen.resume()
 
-    def _spec(
-        self, session: PlannedSession, posargs: Sequence[str] | None, attempt: int, alone: bool
-    ) -> SessionSpec:
+    def _spec(self, session: PlannedSession, posargs: Sequence[str] | None, attempt: int, alone: bool) -> SessionSpec:
         entry = self._workspace.catalog.entries[session.recipe]
         params = entry.top.params
         index = None
@@ -343,7 +341,7 @@ class _Run:
             hwbfile=self._workspace.hwbfile,
             organisation=self._workspace.organisation,
             origin=entry.top.where,
-            python=session.python if not isinstance(session.python, tuple) else None,
+            python=session.python,
             param_index=index,
             posargs=tuple(self._arguments(session) if posargs is None else posargs),
             settings=self._settings_json,

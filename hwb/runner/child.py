@@ -30,7 +30,7 @@ _GRACE = 12.0
 """Seconds a cancelled child gets: its commands' grace and its finalisers; then it is killed with all it started."""
 
 
-# --- the parent's side -----------------------------------------------------------------------------------------------
+# --- the parent's side --------------------------------------------------------------------------------------
 
 
 def run_in_process(spec: SessionSpec, services: Services, context: Context) -> Outcome:
@@ -72,8 +72,10 @@ def _stop(process: subprocess.Popen[bytes], reason: str) -> None:
     """INT asks the child to cancel its session; after the grace it is killed (the caller cleans up by mark)."""
     from hwb.runner.work import TIMED_OUT
 
-    timed_out = reason == TIMED_OUT and sys.platform != "win32"
-    process.send_signal(signal.SIGALRM if timed_out else signal.SIGINT)
+    if sys.platform != "win32" and reason == TIMED_OUT:
+        process.send_signal(signal.SIGALRM)
+    else:
+        process.send_signal(signal.SIGINT)
 
     def force() -> None:
         if process.poll() is None:
@@ -84,10 +86,9 @@ def _stop(process: subprocess.Popen[bytes], reason: str) -> None:
     timer.start()
 
 
-def _serve(
-    process: subprocess.Popen[bytes], spec: SessionSpec, services: Services, context: Context
-) -> Outcome | None:
-    assert process.stdin is not None and process.stdout is not None
+def _serve(process: subprocess.Popen[bytes], spec: SessionSpec, services: Services, context: Context) -> Outcome | None:
+    assert process.stdin is not None
+    assert process.stdout is not None
     _say(process.stdin, {"spec": spec.to_json(), "terminal": False})
     outcome = None
     with process.stdin, process.stdout:
@@ -134,7 +135,7 @@ def _say(stream: IO[bytes], message: dict[str, Any]) -> None:
         pass  # the other side is dying; its end is noticed where it is waited for
 
 
-# --- the child's side --------------------------------------------------------------------------------------------------
+# --- the child's side ---------------------------------------------------------------------------------------
 
 
 class _Parent:

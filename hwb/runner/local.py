@@ -1,4 +1,4 @@
-"""How do sessions run on this machine? Each in a thread of this process, or (`process=True`) in a process of its own."""
+"""How do sessions run on this machine? Each in a thread, or (`process=True`) in a process of its own."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ class LocalExecutor:
     def submit(self, spec: SessionSpec, on_done: Callable[[Outcome], None]) -> Running:
         """Start a thread for it."""
         token = CancelToken()
-        thread = threading.Thread(
-            target=self._work, args=(spec, token, on_done), name=f"hwb-{spec.id}", daemon=True
-        )
+        thread = threading.Thread(target=self._work, args=(spec, token, on_done), name=f"hwb-{spec.id}", daemon=True)
         running = _Thread(token, thread)
         thread.start()
         return running
@@ -105,7 +103,9 @@ class LocalExecutor:
             import traceback
 
             reason = f"internal error: {type(error).__name__}: {error}"
-            outcome = Outcome(spec.id, Status.FAILED, 0.0, reason, {"what": reason, "detail": traceback.format_exc()}, 1)
+            outcome = Outcome(
+                spec.id, Status.FAILED, 0.0, reason, {"what": reason, "detail": traceback.format_exc()}, 1
+            )
         finally:
             token.close()
         on_done(outcome)

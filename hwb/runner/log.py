@@ -126,7 +126,7 @@ class RoutedStream:
     def install(cls) -> Callable[[], None]:
         """Route both standard streams; returns what puts the real ones back."""
         before = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = cls(before[0]), cls(before[1])  # type: ignore[assignment]
+        sys.stdout, sys.stderr = cls(before[0]), cls(before[1])
 
         def restore() -> None:
             sys.stdout, sys.stderr = before

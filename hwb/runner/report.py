@@ -20,10 +20,10 @@ from hwb.events import (
     to_json,
 )
 from hwb.fs import atomic_write
-from hwb.redact import Redactor
 
 if TYPE_CHECKING:
     from hwb.events import Sink
+    from hwb.redact import Redactor
 
 __all__ = ["Bus", "EventLines", "Report"]
 

@@ -61,7 +61,7 @@ class _Active:
 
 
 class Scheduler:
-    """Runs a plan to its end. `run` returns outcomes in planned order; `interrupt` may be called by a signal handler."""
+    """Runs a plan to its end: `run` returns the outcomes; `interrupt` may be called by a signal handler."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Scheduler:
         self._announced = False
         self._link(plan)
 
-    # --- the graph ------------------------------------------------------------------------------------------------
+    # --- the graph ------------------------------------------------------------------------------------------
 
     def _link(self, plan: Plan) -> None:
         """Count what each session waits for; a group is a node that is done when all its members are."""
@@ -129,7 +129,7 @@ class Scheduler:
         else:  # a group: all its members are over
             self._settle(name, Outcome(name, Status.SUCCESS))
 
-    # --- the run ----------------------------------------------------------------------------------------------------
+    # --- the run --------------------------------------------------------------------------------------------
 
     @property
     def queued(self) -> int:
@@ -254,7 +254,7 @@ class Scheduler:
         running = self._executor.submit(spec, lambda outcome: self._inbox.put(("done", outcome)))
         self._active[name] = _Active(session, spec, running, self._weights(entry), alone, ends)
 
-    # --- ends ---------------------------------------------------------------------------------------------------------
+    # --- ends -----------------------------------------------------------------------------------------------
 
     def _finished(self, outcome: Outcome) -> None:
         if outcome.session not in self._active:
@@ -273,9 +273,7 @@ class Scheduler:
         if outcome.attempt > retries or (outcome.error or {}).get("exit_code") == 2:
             return False
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (outcome.attempt - 1))
-        self._emit(
-            "session-retried", outcome.session, attempt=outcome.attempt + 1, delay=delay, reason=outcome.reason
-        )
+        self._emit("session-retried", outcome.session, attempt=outcome.attempt + 1, delay=delay, reason=outcome.reason)
         self._later.append((self._clock() + delay, outcome.session, outcome.attempt))
         return True
 
@@ -323,9 +321,7 @@ class Scheduler:
             return Outcome(user, Status.ABORTED, reason=need)
         cause = need if need in self._sessions else self._outcomes[need].reason
         outcome = Outcome(user, Status.ABORTED, reason=f"needs {cause}, which {self._verb(cause)}")
-        self._emit(
-            "session-finished", user, status=outcome.status.value, seconds=0.0, reason=outcome.reason
-        )
+        self._emit("session-finished", user, status=outcome.status.value, seconds=0.0, reason=outcome.reason)
         return outcome
 
     def _verb(self, name: str) -> str:
@@ -360,7 +356,11 @@ class Scheduler:
     def _abandon(self, name: str, reason: str) -> None:
         active = self._active.pop(name)
         status = Status.FAILED if reason == TIMED_OUT else Status.ABORTED
-        error = HwbError(f"session {name} did not end when it was told to", remedy="see its log") if status is Status.FAILED else None
+        error = (
+            HwbError(f"session {name} did not end when it was told to", remedy="see its log")
+            if status is Status.FAILED
+            else None
+        )
         outcome = Outcome(
             name,
             status,
@@ -382,7 +382,7 @@ class Scheduler:
             elif active.ends is not None and now >= active.ends + _RECIPE_PATIENCE:
                 self._cancel(active, TIMED_OUT)
 
-    # --- notify -------------------------------------------------------------------------------------------------------
+    # --- notify ---------------------------------------------------------------------------------------------
 
     def notify(self, target: str, posargs: Sequence[str] | None, by: str) -> bool:
         """Add `target` (and what it requires) after `by`; called from a session's thread. ValueError if unknown."""
@@ -411,7 +411,9 @@ class Scheduler:
             if failed:
                 self._missing[name] = 0
                 self._hard[name] = set()
-                self._conclude(Outcome(name, Status.ABORTED, reason=f"needs {failed[0]}, which {self._verb(failed[0])}"))
+                self._conclude(
+                    Outcome(name, Status.ABORTED, reason=f"needs {failed[0]}, which {self._verb(failed[0])}")
+                )
             else:
                 self._wait_for(name, wanted.needs.get(name, ()), follows)
 
@@ -427,5 +429,3 @@ def make_plan_for(catalog: Catalog, target: str) -> Plan:
         return make_plan(catalog, Request(names=(target,)))
     except (UsageError, NothingToRun) as error:
         raise ValueError(f"Session {target} not found. {error.remedy}".strip()) from error
-
-

@@ -75,6 +75,8 @@ def _spawn(read_fd: int, run_id: str, report: str) -> int:
 
 def _become_watcher(read_fd: int, run_id: str, report: str) -> None:
     """The forked child never returns, whatever happens."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     code = 1
     try:
         os.setsid()
@@ -91,6 +93,8 @@ def _become_watcher(read_fd: int, run_id: str, report: str) -> None:
 
 def watch(read_fd: int, run_id: str, report: str) -> None:
     """Wait for the end of the pipe; unless "done" was the last word, end everything that the run started."""
+    if sys.platform == "win32":
+        raise AssertionError("the Job Object does this on Windows")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()

@@ -116,13 +116,13 @@ def _outcome_of(
 
 def _timed_out(spec: SessionSpec) -> tuple[Status, str, HwbError]:
     what = f"took longer than {spec.timeout:g} s" if spec.timeout else "took longer than it may"
-    error = SessionTimeout(f"session {spec.id} {what}", remedy="raise timeout= of the recipe, or find what hangs in the log")
+    error = SessionTimeout(
+        f"session {spec.id} {what}", remedy="raise timeout= of the recipe, or find what hangs in the log"
+    )
     return Status.FAILED, error.what, error
 
 
-def _raised(
-    context: Context, error: BaseException, recipe: Recipe | None
-) -> tuple[Status, str, HwbError]:
+def _raised(context: Context, error: BaseException, recipe: Recipe | None) -> tuple[Status, str, HwbError]:
     where = _where(error, recipe)
     if isinstance(error, SystemExit):
         what = f"the recipe called sys.exit({error.code!r})"
@@ -279,6 +279,6 @@ def private_directory() -> bool:
             return True
         import ctypes
 
-        return ctypes.CDLL(None, use_errno=True).unshare(0x200) == 0
+        return bool(ctypes.CDLL(None, use_errno=True).unshare(0x200) == 0)
     except (OSError, AttributeError):
         return False  # Docker's default seccomp profile says EPERM

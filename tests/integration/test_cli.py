@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HWBFILE = """
 import hwb, sys
@@ -300,7 +302,10 @@ def test_a_hwbfile_with_dependencies_of_its_own(project: Any) -> None:
         (BLOCK.format("'x"), "is no TOML"),
         ("# /// script\n# dependencies = []\n", "does not end"),
         (BLOCK.format("") + "\n" + BLOCK.format(""), "more than one"),
-        ('# /// script\n# requires-python = "<3"\n# dependencies = ["iniconfig"]\n# ///\n', "the hwbfile wants Python <3"),
+        (
+            '# /// script\n# requires-python = "<3"\n# dependencies = ["iniconfig"]\n# ///\n',
+            "the hwbfile wants Python <3",
+        ),
         ('# /// script\n# requires-python = "x"\n# dependencies = ["iniconfig"]\n# ///\n', "no version specifier"),
     ],
 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals; Windows has a Job Object")
 
@@ -217,7 +218,11 @@ def test_while_resolving_making_an_environment_and_installing(project: Any, tree
         f"import hwb\nfrom hwb.isolation import backends\nbackends.find_uv = lambda: {str(fake)!r}\n"
         "from hwb.isolation.venv import shared_environment\nfrom hwb.pythons import running\n"
         "@hwb.recipe(venv_backend='uv')\ndef r(session):\n"
-        + ("    shared_environment(running(), ['anything'])\n" if stage == "compile" else "    session.install('anything')\n")
+        + (
+            "    shared_environment(running(), ['anything'])\n"
+            if stage == "compile"
+            else "    session.install('anything')\n"
+        )
     )
     fake.parent.mkdir()
     fake.write_text(
@@ -244,7 +249,7 @@ import hwb.artifacts
 real_replace = os.replace
 
 def hang(session):
-    session.run(sys.executable, {str(project.root / 'tree.py')!r}, {str(tree.folder)!r})
+    session.run(sys.executable, {str(project.root / "tree.py")!r}, {str(tree.folder)!r})
 
 @hwb.recipe(venv_backend='none')
 def r(session):

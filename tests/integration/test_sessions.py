@@ -38,7 +38,17 @@ def test_every_property_and_method_of_noxs_session_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["run", "run_install", "run_always", "install", "conda_install", "install_and_run_script", "notify", "chdir", "create_tmp"],
+    [
+        "run",
+        "run_install",
+        "run_always",
+        "install",
+        "conda_install",
+        "install_and_run_script",
+        "notify",
+        "chdir",
+        "create_tmp",
+    ],
 )
 def test_signatures_accept_what_noxs_accept(name: str) -> None:
     nox = pytest.importorskip("nox")
@@ -83,7 +93,9 @@ def test_the_specification_survives_json() -> None:
         SessionSpec.from_json({**spec.to_json(), "what": 1})
 
 
-@pytest.mark.parametrize("pair", [("a.b", "a b"), ("a b", "a-b"), ("t(x=1)", "t(x-1)"), ("ä", "a"), ("x" * 80, "x" * 81)])
+@pytest.mark.parametrize(
+    "pair", [("a.b", "a b"), ("a b", "a-b"), ("t(x=1)", "t(x-1)"), ("ä", "a"), ("x" * 80, "x" * 81)]
+)
 def test_file_names_of_different_sessions_differ(pair: tuple[str, str]) -> None:
     assert safe_name(pair[0]) != safe_name(pair[1])
     assert len(safe_name(pair[1])) < 80
@@ -369,7 +381,11 @@ def test_what_a_recipe_returns_is_recorded(project: Any) -> None:
 
 
 def test_install_only_runs_no_command(project: Any) -> None:
-    project.write(HEAD + NONE + "def r(session):\n    assert session.run('no-such') is None\n    session.run_install(sys.executable, '-c', 'print(7)')\n")
+    project.write(
+        HEAD
+        + NONE
+        + "def r(session):\n    assert session.run('no-such') is None\n    session.run_install(sys.executable, '-c', 'print(7)')\n"
+    )
     done = project.hwb("run", "r", "--install-only")
 
     assert done.code == 0, done.both
@@ -404,5 +420,5 @@ def test_parent_runs_the_layer_below(project: Any, tmp_path: Any, monkeypatch: p
 
 def test_names_of_the_package() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        hwb.nothing  # noqa: B018
+        hwb.nothing  # noqa: B018 - the access is the test
     assert set(hwb.__all__) <= set(dir(hwb))

@@ -43,7 +43,9 @@ def test_a_plain_declaration_returns_the_function_and_is_listed_in_its_module() 
 
 
 def test_options_keep_only_what_was_written() -> None:
-    recipe = declare(py=["3.12", "3.12", "3.13"], tags=["a"], requires=("b",), timeout=5, resources=["db"], name="other")
+    recipe = declare(
+        py=["3.12", "3.12", "3.13"], tags=["a"], requires=("b",), timeout=5, resources=["db"], name="other"
+    )
 
     assert recipe.name == "other"
     assert recipe.doc == "First line."

@@ -8,11 +8,14 @@ import stat
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hwb import fs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_atomic_write_replaces_whole(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hwb import loader, places
 from hwb.errors import HwbfileError, UsageError
 from hwb.loader import Catalog, find_hwbfile, load_catalog, one_edit_apart
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHIPPED = ["build", "check", "publish", "release", "test", "verify"]
 
@@ -72,7 +74,9 @@ def test_override_is_an_assertion_and_not_inherited(tmp_path: Path) -> None:
 
 
 def test_a_near_miss_is_a_warning(tmp_path: Path) -> None:
-    catalog = load(tmp_path, "import hwb\n@hwb.recipe\ndef biuld(session): ...\n@hwb.recipe\ndef tests_of(session): ...\n")
+    catalog = load(
+        tmp_path, "import hwb\n@hwb.recipe\ndef biuld(session): ...\n@hwb.recipe\ndef tests_of(session): ...\n"
+    )
 
     assert len(catalog.warnings) == 1
     assert "'biuld' is new; did you mean to override 'build'?" in catalog.warnings[0]

@@ -127,11 +127,18 @@ def test_keyword_expressions_that_mean_nothing(bad: str) -> None:
         keyword_matcher(bad)
 
 
-@given(st.recursive(st.sampled_from(["aa", "bb", "cc"]), lambda inner: st.one_of(
-    inner.map(lambda x: f"not ({x})"),
-    st.tuples(inner, inner).map(lambda p: f"({p[0]}) and ({p[1]})"),
-    st.tuples(inner, inner).map(lambda p: f"({p[0]}) or ({p[1]})"),
-), max_leaves=8), st.sets(st.sampled_from(["aa", "bb", "cc"])))
+@given(
+    st.recursive(
+        st.sampled_from(["aa", "bb", "cc"]),
+        lambda inner: st.one_of(
+            inner.map(lambda x: f"not ({x})"),
+            st.tuples(inner, inner).map(lambda p: f"({p[0]}) and ({p[1]})"),
+            st.tuples(inner, inner).map(lambda p: f"({p[0]}) or ({p[1]})"),
+        ),
+        max_leaves=8,
+    ),
+    st.sets(st.sampled_from(["aa", "bb", "cc"])),
+)
 def test_keyword_expressions_mean_what_python_says(expression: str, names: set[str]) -> None:
     expected = eval(expression, {}, {word: word in names for word in ("aa", "bb", "cc")})
 

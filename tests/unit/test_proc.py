@@ -21,7 +21,7 @@ PYTHON = sys.executable
 
 
 @pytest.fixture
-def context(tmp_path: Path):  # noqa: ANN201
+def context(tmp_path: Path):
     log = SessionLog(str(tmp_path / "log"), Redactor())
     context = Context(log=log, cwd=str(tmp_path), token=CancelToken())
     with use(context):
@@ -88,7 +88,7 @@ def test_what_cannot_start_says_why(context: Context, tmp_path: Path) -> None:
 
 def test_a_time_limit_ends_the_whole_group(context: Context, tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(CommandTimeout, match="took longer than 0.3 s"):
+    with pytest.raises(CommandTimeout, match=r"took longer than 0.3 s"):
         proc.run(["sh", "-c", "sleep 60 & echo $! > pid; wait"], timeout=0.3)
 
     assert time.monotonic() - started < 10

@@ -62,7 +62,13 @@ def test_each_line_of_a_private_key_is_secret() -> None:
 
 
 def test_upload_credentials_are_not_inherited() -> None:
-    environ = {"TWINE_PASSWORD": "a", "UV_PUBLISH_TOKEN": "b", "ACTIONS_ID_TOKEN_REQUEST_URL": "c", "MINE": "d", "X": "e"}
+    environ = {
+        "TWINE_PASSWORD": "a",
+        "UV_PUBLISH_TOKEN": "b",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": "c",
+        "MINE": "d",
+        "X": "e",
+    }
 
     assert without_credentials(environ, ["MINE"]) == {"X": "e"}
 

@@ -6,13 +6,16 @@ import io
 import os
 import sys
 import threading
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from hwb.context import Context, use
 from hwb.redact import Redactor
 from hwb.runner.log import Follower, RoutedStream, SessionLog, log_blocks, tail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def test_lines_are_masked_and_echoed(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hwb.redact import Redactor
 from hwb.runner import report
 from hwb.runner.report import Bus, EventLines, Report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def started(bus: Bus, *sessions: str) -> None:
@@ -46,7 +48,12 @@ def test_the_report_follows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         {"failed": 1},
     )
     first = data["sessions"][0]
-    assert (first["status"], first["seconds"], first["reason"], first["error"]) == ("failed", 1.235, "why", {"what": "x"})
+    assert (first["status"], first["seconds"], first["reason"], first["error"]) == (
+        "failed",
+        1.235,
+        "why",
+        {"what": "x"},
+    )
     assert first["retries"] == [{"reason": "flaky", "delay": 1.0}]
     assert data["sessions"][2] == {"session": "c", "status": "queued", "notified_by": "a"}
 

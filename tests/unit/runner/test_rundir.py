@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from hwb.runner import rundir
 from hwb.runner.rundir import open_run_dir, state_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def test_a_run_has_a_directory_that_ignores_itself(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +14,9 @@ from hwb.plan import PlannedSession, Request, make_plan
 from hwb.runner.outcome import Outcome, Status
 from hwb.runner.scheduler import Limits, Scheduler
 from hwb.runner.work import TIMED_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def work(session: Any) -> None: ...
@@ -74,7 +76,9 @@ class Executor:
 class Rig:
     """A scheduler with everything fake around it; `tick` is where a test acts while it waits."""
 
-    def __init__(self, *recipes: Recipe, slots: int = 2, names: Sequence[str] = (), limits: Limits | None = None) -> None:
+    def __init__(
+        self, *recipes: Recipe, slots: int = 2, names: Sequence[str] = (), limits: Limits | None = None
+    ) -> None:
         self.catalog = Catalog({r.name: Entry((r,)) for r in recipes})
         self.executor = Executor(slots)
         self.events: list[tuple[str, str | None, dict[str, Any]]] = []
@@ -82,7 +86,14 @@ class Rig:
         self.on_tick: Callable[[], None] = lambda: None
         plan = make_plan(self.catalog, Request(names=tuple(names)))
         self.scheduler = Scheduler(
-            plan, self.catalog, self.executor, self.spec, self.emit, limits or Limits(), tick=self.tick, clock=self.clock
+            plan,
+            self.catalog,
+            self.executor,
+            self.spec,
+            self.emit,
+            limits or Limits(),
+            tick=self.tick,
+            clock=self.clock,
         )
         self.specs: list[Any] = []
 
@@ -367,7 +378,9 @@ def notifying(rig: Rig, by: str, *calls: tuple[str, list[str] | None]) -> list[A
 
 
 def test_notify_adds_a_session_after_the_notifier_with_its_needs() -> None:
-    rig = Rig(recipe("a"), recipe("b", default=False, requires=("n",)), recipe("n", default=False), slots=2, names=("a",))
+    rig = Rig(
+        recipe("a"), recipe("b", default=False, requires=("n",)), recipe("n", default=False), slots=2, names=("a",)
+    )
     answers = notifying(rig, "a", ("b", ["x"]), ("b", None), ("a", None), ("zz", None))
 
     assert rig.run() == {"a": "success", "n": "success", "b": "success"}
