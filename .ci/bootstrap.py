@@ -20,10 +20,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
-WHEELS = os.path.join(
-    os.environ.get("HWB_CACHE_DIR") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hwb"),
-    "bootstrap",
-)
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+WHEELS = os.path.join(os.environ.get("HWB_CACHE_DIR") or os.path.join(CACHE, "hwb"), "bootstrap")
 MARKER = os.path.join(VENV, ".hwb-bootstrap")
 LEAST = (3, 10)
 NO_WAY = """bootstrap: this Python cannot make a virtual environment, and there is no uv. Either

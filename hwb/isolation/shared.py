@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hwb.context import current
 from hwb.errors import OfflineError
-from hwb.isolation.venv import MARKER, Venv, announce, venv_at
+from hwb.isolation.environment import MARKER, Venv, announce, venv_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
