@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_compiled_files_of_an_installed_template_are_left_out(tmp_path):
     (tmp_path / "a" / "__pycache__" / "x.pyc").touch()
     (tmp_path / "a" / "x.py").touch()
     assert list(demo._files(tmp_path)) == [tmp_path / "a" / "x.py"]
+
+
+@git_needed
+def test_the_template_of_a_hwbfile_works_in_it(tmp_path):
+    demo.make_demo(str(tmp_path / "demo"))
+    (tmp_path / "demo" / "hwbfile.py").write_bytes((templates_dir() / "hwbfile.py").read_bytes())
+    command = [sys.executable, "-m", "hwb", "--directory", "demo", "sessions", "--list"]
+    environ = {**os.environ, "PYTHONPATH": str(templates_dir().parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "sizes" in done.stdout
