@@ -75,7 +75,7 @@ def open_run_dir(root: str, sessions: Iterable[str], keep: int) -> RunDir:
     if not os.path.exists(ignore):
         atomic_write(ignore, "*\n", durable=False)
     while True:
-        run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
+        run_id = _new_id()
         path = os.path.join(state, "runs", run_id)
         try:
             os.mkdir(path)
@@ -87,6 +87,12 @@ def open_run_dir(root: str, sessions: Iterable[str], keep: int) -> RunDir:
     os.mkdir(os.path.join(path, "logs"))
     _prune(os.path.join(state, "runs"), run_id, set(sessions), keep)
     return RunDir(run_id, state, path, lock)
+
+
+def _new_id() -> str:
+    """Sorts by time, to the millisecond; the end keeps apart what begins at the same moment."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{int(now * 1000) % 1000:03d}-{os.urandom(2).hex()}"
 
 
 def _prune(runs: str, own: str, sessions: set[str], keep: int) -> None:

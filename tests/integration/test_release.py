@@ -88,7 +88,7 @@ def test_the_c_twin_names_the_packages_when_there_is_no_compiler(project: Any, t
         found = shutil.which(name)
         assert found is not None
         (tools / name).symlink_to(found)
-    done = project.hwb("run", "release", cwd=project.root / "twin", PATH=str(tools), CC="")
+    done = project.hwb("run", "release", cwd=project.root / "twin", PATH=str(tools))
 
     assert done.code == 1, done.both
     assert "gcc" in done.out
@@ -121,7 +121,8 @@ def test_recipes_have_no_privileges_and_processes_change_nothing(project: Any, n
     repository(project, name)
     git_ignored = project.root / ".git" / "info" / "exclude"
     git_ignored.write_text("hwbfile.py\n")
-    assert project.hwb("run", "release", "-j1").code == 0
+    for _ in range(2):  # the second time the files are in the index already, as they will be below
+        assert project.hwb("run", "release", "-j1").code == 0
     shipped, expected = hashes(project), sequence(project)
     ledger = sorted(map(str, Ledger.read(project.runs()[-1] / "ledger.jsonl").verdicts()))
 

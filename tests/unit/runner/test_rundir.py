@@ -58,9 +58,8 @@ def test_a_kept_environment_goes_when_its_session_runs_again(tmp_path: Path) -> 
 
 
 def test_two_runs_never_share_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers = iter([b"\0\0\0", b"\0\0\0", b"\0\0\1"])
-    monkeypatch.setattr(os, "urandom", lambda _n: next(numbers))
-    monkeypatch.setattr(rundir.time, "strftime", lambda _format: "20260101-000000")
+    names = iter(["a", "a", "b"])
+    monkeypatch.setattr(rundir, "_new_id", lambda: next(names))
     first, second = (open_run_dir(str(tmp_path), [], 20) for _ in range(2))
     monkeypatch.undo()
 
