@@ -238,7 +238,7 @@ def open_sdist(path: str | os.PathLike[str], *, last_wins: bool = False) -> Iter
             with gzip.open(place) as packed:
                 shutil.copyfileobj(packed, plain, _BLOCK)
             plain.seek(0)
-            archive = tarfile.open(fileobj=plain, mode="r:", errorlevel=2)
+            archive = tarfile.open(fileobj=plain, mode="r:", errorlevel=2)  # noqa: SIM115 - closed below
         with archive:
             yield SdistReader(place, archive, last_wins=last_wins)
 

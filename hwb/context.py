@@ -143,6 +143,8 @@ class Context:
     """`emit(kind, **fields)` with a kind from `hwb.events`."""
     deadline: float | None = None
     """`time.monotonic()` at which the session's time is over."""
+    grace: tuple[float | None, float | None] = (0.3, 0.2)
+    """Seconds from interrupt to TERM and from TERM to KILL of commands that do not say otherwise (nox's defaults)."""
     idle_timeout: float | None = None
     """Seconds without output after which a command is ended."""
     offline: bool = False

@@ -195,9 +195,10 @@ class IsolationError(HwbError):
 
 
 class DependencyError(IsolationError):
-    """Requirements cannot be installed; `detail` is what the installer printed on standard error."""
+    """Requirements cannot be installed; `detail` is what the installer printed, `return_code` how it ended."""
 
     code = "DEPENDENCY_FAILED"
+    return_code: int | None = None
 
 
 class BuildError(HwbError):

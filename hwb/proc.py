@@ -23,10 +23,8 @@ from hwb.redact import MaskingPump, Redactor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["GRACE", "Completed", "Grace", "failure", "run", "shown", "which"]
+__all__ = ["Completed", "Grace", "failure", "run", "shown", "which"]
 
-GRACE = (0.3, 0.2)
-"""Seconds from interrupt to TERM and from TERM to KILL: nox's defaults."""
 Grace = tuple["float | None", "float | None"]
 _PUMP_PATIENCE = 0.5
 """Seconds a finished command's pump waits for a background grandchild that still holds the pipe."""
@@ -91,7 +89,7 @@ def run(
     success_codes: Iterable[int] = (0,),
     timeout: float | None = None,
     idle_timeout: float | None = None,
-    grace: Grace = GRACE,
+    grace: Grace | None = None,
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = subprocess.STDOUT,
     interactive: bool = False,
@@ -117,7 +115,7 @@ def run(
         code, output = context.terminal.run(command, where, whole_env, context), None
     else:
         code, output = _Command(context, command, where, whole_env, umask).complete(
-            capture, stdout, stderr, timeout, idle_timeout or context.idle_timeout, grace
+            capture, stdout, stderr, timeout, idle_timeout or context.idle_timeout, grace or context.grace
         )
     done = Completed(command, code, time.monotonic() - started, output)
     if not quiet:

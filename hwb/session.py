@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
 
 from hwb.errors import Cancelled, CommandFailed, HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hwb.artifacts import Artifact, ArtifactView, Ledger
@@ -428,9 +429,11 @@ class Session:
     ) -> None:
         """Install into the session's environment: arguments as `pip install` and `uv pip install` take them.
 
-        ValueError without an environment. Raises DependencyError, OfflineError.
+        `stdout` takes the installer's output (both its streams: another `stderr` is a ValueError). `external` has no
+        meaning here, as in nox. ValueError without an environment. Raises DependencyError, OfflineError.
         """
         from hwb import proc
+        from hwb.errors import DependencyError
         from hwb.isolation import venv
 
         if self._venv is None:
@@ -441,9 +444,16 @@ class Session:
         arguments = [os.fspath(arg) for arg in args]
         if log:
             self._note(f"install {proc.shown(arguments)}")
-        quiet = silent if silent is not None else not self._spec.verbose
-        with self._finalisable():
-            venv.install(self._venv, arguments, env=self._environment(env, include_outer_env), silent=quiet)
+        if stderr not in (STDOUT, None, stdout):
+            raise ValueError("An installer's output is one stream: give stdout= only.")
+        quiet = silent if silent is not None else not (self._spec.verbose or stdout is not None)
+        whole = self._environment(env, include_outer_env)
+        with self._finalisable(), self._installing(stdout, (interrupt_timeout, terminate_timeout)):
+            try:
+                venv.install(self._venv, arguments, env=whole, silent=quiet)
+            except DependencyError as error:
+                if error.return_code is None or error.return_code not in tuple(success_codes or ()):
+                    raise
 
     def conda_install(
         self,
@@ -843,6 +853,19 @@ class Session:
         layers["NOX_CURRENT_SESSION"] = layers["HWB_CURRENT_SESSION"] = self._spec.id
         return {name: str(value) for name, value in layers.items() if value is not None}
 
+    @contextmanager
+    def _installing(self, stdout: int | IO[str] | None, grace: tuple[float | None, float | None]) -> Iterator[None]:
+        """Installers write to the session's log and end within its grace: for one installation both are others."""
+        context = self._context
+        before = context.log, context.grace
+        context.grace = grace
+        if stdout is not None:
+            context.log = _FileSink(stdout)
+        try:
+            yield
+        finally:
+            context.log, context.grace = before
+
     def _finalisable(self) -> _Finalisable:
         return _Finalisable(self._context)
 
@@ -858,6 +881,21 @@ class Session:
             text = f"{text}\n{traceback.format_exc()}"
         self._note(text if level == "info" else f"{level}: {text}")
         self._context.emit("message", level=level, text=text)
+
+
+class _FileSink:
+    """A caller's open file as a log."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, file: int | IO[str]) -> None:
+        self._fd = file if isinstance(file, int) else file.fileno()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def write(self, text: str) -> None:
+        os.write(self._fd, text.encode(errors="surrogateescape"))
 
 
 class _Finalisable:

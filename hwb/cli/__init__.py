@@ -68,11 +68,20 @@ def main(ctx: click.Context, directory: str | None, file: str | None) -> None:
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Errors are explained on standard error."""
+    code = _invoke(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read our output has gone (hwb sessions --list | head): Python must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
     from hwb.errors import HwbError
 
     try:
         result = main.main(list(arguments), prog_name="hwb", standalone_mode=False)
-        _flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -86,13 +95,7 @@ def invoke(arguments: Sequence[str]) -> int:
         _explain(error, arguments)
         return error.exit_code
     except BrokenPipeError:
-        # whoever read our output has gone (hwb sessions --list | head); Python must not complain at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-
-
-def _flush() -> None:
-    sys.stdout.flush()
+        return 0  # a listing that nobody wanted to read to its end
 
 
 def _explain(error: HwbError, arguments: Sequence[str]) -> None:

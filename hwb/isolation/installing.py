@@ -175,7 +175,9 @@ def _failed(outcome: Outcome, error: HwbError) -> HwbError:
 
 
 def _plain_error(what: str, outcome: Outcome) -> DependencyError:
-    return DependencyError(f"{what} failed", detail=outcome.stderr, remedy=_remedy(outcome.stderr))
+    error = DependencyError(f"{what} failed", detail=outcome.stderr, remedy=_remedy(outcome.stderr))
+    error.return_code = outcome.done.return_code
+    return error
 
 
 def _missing(outcome: Outcome) -> str:

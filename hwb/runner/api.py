@@ -18,10 +18,12 @@ from hwb.runner.outcome import Outcome, Status, exit_code
 from hwb.session import Services, SessionSpec, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hwb.artifacts import Artifact
+    from hwb.events import Event
     from hwb.runner.rundir import RunDir
+    from hwb.screen import Screen
     from hwb.workspace import Workspace
 
 __all__ = ["Display", "Flags", "RunResult", "execute", "run"]
@@ -135,7 +137,9 @@ class _Run:
         self._secrets: tuple[bytes, ...] = ()
         self._settings_json = workspace.settings.to_json()
         self._streamer: Any = None
-        self._screen: Any = None
+        self._screen: _Guarded | None = None
+        self._seen: set[str] = set()
+        """Sessions whose log a person sees as it grows: their messages are in it."""
         _check_arguments(flags, plan)
 
     def _job_count(self) -> int:
@@ -200,7 +204,7 @@ class _Run:
         one_by_one = self._jobs == 1
         plain = display.verbose > 0 or not _is_board(stream)
         streams = one_by_one and plain and not display.quiet and not _folds()
-        self._screen = make_sink(
+        screen = make_sink(
             stream,
             verbose=display.verbose,
             quiet=display.quiet,
@@ -210,13 +214,16 @@ class _Run:
             last_line=lambda session: tail(self._log_path(session), 1, 4096),
             log_text=lambda session: log_blocks(self._log_path(session)),
         )
+        self._screen = _Guarded(screen, self._is_seen if not streams else lambda _session: True)
         if streams or (display.verbose and not _folds()):
             from hwb.runner.stream import Streamer
 
-            silent = self._plan.ids if self._terminal_wanted() and one_by_one and self._single else ()
-            self._streamer = Streamer(stream, blocks=not streams, silent=silent)
+            self._streamer = Streamer(stream, blocks=not streams, silent=self._seen)
             return [self._streamer, self._screen]
         return [self._screen]
+
+    def _is_seen(self, session: str) -> bool:
+        return session in self._seen
 
     def _log_path(self, session: str) -> str:
         return os.path.join(self._dir.logs, f"{safe_name(session)}.log")
@@ -314,14 +321,8 @@ class _Run:
 
     def _echo(self, text: str) -> None:
         """hwb's own lines of an interactive session, whose commands write to the terminal themselves."""
-        stream = self._display.stream
-        if stream is not None and not self._display.quiet:
-            if self._screen is not None:
-                self._screen.pause()
-            stream.write(text)
-            stream.flush()
-            if self._screen is not None:
-                self._screen.resume()
+        if self._display.stream is not None and self._screen is not None and not self._display.quiet:
+            self._screen.beside(self._display.stream, text)
 
     def _spec(self, session: PlannedSession, posargs: Sequence[str] | None, attempt: int, alone: bool) -> SessionSpec:
         entry = self._workspace.catalog.entries[session.recipe]
@@ -330,6 +331,9 @@ class _Run:
         if session.params is not None and params is not None:
             index = next(n for n, candidate in enumerate(params) if candidate is session.params)
         timeout = entry.option("timeout", self._settings.get("timeout"))
+        interactive = self._terminal_wanted() and (alone or self._single)
+        if interactive and not self._display.quiet:
+            self._seen.add(session.id)
         return SessionSpec(
             id=session.id,
             recipe=session.recipe,
@@ -349,7 +353,7 @@ class _Run:
             invoked_from=self._workspace.invoked_from,
             attempt=attempt,
             parallel=self._jobs > 1,
-            interactive=self._terminal_wanted() and (alone or self._single),
+            interactive=interactive,
             install_only=self._flags.install_only,
             no_install=self._flags.no_install,
             reuse=self._reuse(entry),
@@ -369,6 +373,57 @@ class _Run:
         if policy in ("never", "always"):
             return bool(policy == "always")
         return bool(entry.option("reuse_venv", policy == "yes"))
+
+
+class _Guarded:
+    """A screen that several threads use: the scheduler's draws, those of sessions report, print, or have the terminal.
+
+    One thing happens at a time; while a command has the terminal, nothing that pauses in between brings the board back.
+    Messages of sessions whose log is `seen` as it grows are not shown a second time.
+    """
+
+    __slots__ = ("_claims", "_lock", "_screen", "_seen")
+
+    def __init__(self, screen: Screen, seen: Callable[[str], bool]) -> None:
+        self._screen = screen
+        self._seen = seen
+        self._lock = threading.RLock()
+        self._claims = 0
+
+    def handle(self, event: Event) -> None:
+        if event.kind == "message" and event.session is not None and self._seen(event.session):
+            return
+        with self._lock:
+            self._screen.handle(event)
+
+    def tick(self, now: float) -> None:
+        with self._lock:
+            self._screen.tick(now)
+
+    def pause(self) -> None:
+        with self._lock:
+            self._claims += 1
+            self._screen.pause()
+
+    def resume(self) -> None:
+        with self._lock:
+            self._claims -= 1
+            if not self._claims:
+                self._screen.resume()
+
+    def beside(self, stream: TextIO, text: str) -> None:
+        """Write a text where the board is, which steps aside."""
+        with self._lock:
+            self.pause()
+            try:
+                stream.write(text)
+                stream.flush()
+            finally:
+                self.resume()
+
+    def close(self) -> None:
+        with self._lock:
+            self._screen.close()
 
 
 def _nothing() -> None:

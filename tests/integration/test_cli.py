@@ -274,6 +274,13 @@ def test_a_reader_that_goes_away(own: Any) -> None:
 
     assert done.stdout.startswith("Sessions in")
     assert done.stderr == ""
+    for command in ("run a --json", "run a -v"):
+        script = f"'{sys.executable}' -m hwb {command} | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=own.root, env=own.env, capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == ("0\n", ""), command
+        assert own.report()["status"] == "success"
 
 
 BLOCK = "# /// script\n# dependencies = [{}]\n# ///\n"

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ def test_a_gigabyte_of_output_in_bounded_memory(project: Any, secret: bool) -> N
     )
     measure = (
         "import os, resource, subprocess, sys\n"
-        f"code = subprocess.call([sys.executable, '-m', 'hwb', 'run', 'big', 'big', '-j2', '-q'], stdout=subprocess.DEVNULL)\n"
+        "code = subprocess.call([sys.executable, '-m', 'hwb', 'run', 'big', 'big', '-j2', '-q'], stdout=subprocess.DEVNULL)\n"
         "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     env = {**project.env, **({"A_TOKEN": "a-secret-value"} if secret else {})}
@@ -128,6 +127,40 @@ def test_an_environment_is_used_and_goes(project: Any, backend: str) -> None:
     assert done.code == 0, done.both
     assert "Pass external=True if that is meant" in done.out
     assert not os.path.exists(environments(project)[0])
+
+
+@pytest.mark.pypi
+def test_what_install_is_asked_for(project: Any) -> None:
+    project.write(
+        HEAD
+        + """@hwb.recipe
+def r(session):
+    with open('out.txt', 'w+') as out:
+        session.install('iniconfig==2.0.0', stdout=out)
+    assert 'iniconfig' in Path('out.txt').read_text()
+    session.install('no-such-project-of-anybody', success_codes=[1])
+    for wrong in [(), (['a'],)]:
+        try:
+            session.install(*wrong)
+        except ValueError as error:
+            print(error)
+    try:
+        session.install('x', stderr=5)
+    except ValueError as error:
+        print(error)
+    session.run('python', '-c', 'import iniconfig')
+    try:
+        session.install('no-such-project-of-anybody')
+    except hwb.DependencyError as error:
+        print('code', error.return_code)
+"""
+    )
+    done = project.hwb("run", "r")
+    log = (project.runs()[-1] / "logs" / "r.log").read_text()
+
+    assert done.code == 0, done.both
+    assert "one stream" in log
+    assert "code 1" in log
 
 
 def test_outside_programs_can_be_forbidden(project: Any) -> None:

@@ -75,7 +75,7 @@ def test_a_release_of_the_demo(project: Any) -> None:
     }
     tracked = subprocess.run(["git", "status", "--porcelain"], cwd=demo, capture_output=True, text=True, check=True)
     assert tracked.stdout == ""
-    verdicts = Ledger.read(sorted((demo / ".hwb" / "runs").iterdir())[-1] / "ledger.jsonl").verdicts()
+    verdicts = Ledger.read(max((demo / ".hwb" / "runs").iterdir()) / "ledger.jsonl").verdicts()
     wheel = {v.verdict for v in verdicts if v.name.endswith(".whl")}
     assert wheel == {"checked", "tested", "published", "verified"}
 
@@ -185,7 +185,7 @@ def test_the_projects_own_tests_when_they_are_named(project: Any) -> None:
 def test_what_was_run_once_runs_without_a_network(project: Any) -> None:
     repository(project, "pure-setuptools")
     assert project.hwb("run", "release").code == 0
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     for arguments in (["run", "release"], ["run", "release", "--offline"]):
         done = project.hwb(*arguments, **nowhere)
         assert done.code == 0, done.both
@@ -215,7 +215,7 @@ def test_without_uv_virtualenv_and_pip_do_it(project: Any) -> None:
     assert first.code == 0, first.both
     backends = {e["backend"] for e in project.events() if e["event"] == "environment"}
     assert backends == {"virtualenv"}
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     second = project.hwb("run", "release", **nowhere)
     assert second.code == 0, second.both
 

@@ -14,8 +14,8 @@ from hwb import proc  # noqa: F401 - loaded before threads race for it
 from hwb.context import Context, use
 from hwb.errors import DependencyError, OfflineError
 from hwb.isolation import shared
-from hwb.isolation.installing import NetworkDown
 from hwb.isolation.environment import MARKER, Venv
+from hwb.isolation.installing import NetworkDown
 from hwb.isolation.venv import shared_environment, verify_unmodified
 from hwb.store import open_store
 
