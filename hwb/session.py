@@ -879,7 +879,6 @@ class Session:
             import traceback
 
             text = f"{text}\n{traceback.format_exc()}"
-        self._note(text if level == "info" else f"{level}: {text}")
         self._context.emit("message", level=level, text=text)
 
 

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from hwb import procgroup
 from hwb.errors import UsageError
@@ -125,11 +125,17 @@ class _Run:
     """One invocation; its parts in the order in which they are needed."""
 
     def __init__(self, workspace: Workspace, plan: Plan, flags: Flags, display: Display) -> None:
+        from hwb.runner.log import AbandonedStream
+
         self._workspace = workspace
         self._settings = workspace.settings
         self._plan = plan
         self._flags = flags
-        self._display = display
+        self._display = replace(
+            display,
+            stream=cast("TextIO", AbandonedStream(display.stream)) if display.stream is not None else None,
+            events=cast("TextIO", AbandonedStream(display.events)) if display.events is not None else None,
+        )
         self._jobs = self._job_count()
         self._single = len(plan.sessions) == 1
         self._numbers: dict[str, int] = {}

@@ -113,8 +113,18 @@ class LocalExecutor:
     def _outcome(self, spec: SessionSpec, token: CancelToken) -> Outcome:
         log = SessionLog(spec.log, Redactor(self._services.secrets), self._echo if spec.interactive else None)
         try:
-            context = make_context(spec, self._services, log, token, self._emit, self._announce, self._terminal)
-            if self._services.catalog[spec.recipe].option("process", False):
+            apart = self._services.catalog[spec.recipe].option("process", False)
+            context = make_context(
+                spec,
+                self._services,
+                log,
+                token,
+                self._emit,
+                self._announce,
+                self._terminal,
+                log_messages=not apart,  # the child does that itself
+            )
+            if apart:
                 from hwb.runner.child import run_in_process
 
                 return run_in_process(spec, self._services, context)

@@ -13,7 +13,7 @@ from hwb.redact import Redactor, write_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Follower", "RoutedStream", "SessionLog", "log_blocks", "tail"]
+__all__ = ["AbandonedStream", "Follower", "RoutedStream", "SessionLog", "log_blocks", "tail"]
 
 
 class SessionLog:
@@ -97,6 +97,34 @@ class Follower:
         """Copy the rest and stop."""
         self.poll()
         self._handle.close()
+
+
+class AbandonedStream:
+    """A stream whose reader may go away (`hwb run | head`): from then on nothing is written, and the run goes on."""
+
+    def __init__(self, original: TextIO) -> None:
+        self._original = original
+        self._gone = False
+
+    def write(self, text: str) -> int:
+        """To the stream, while somebody reads it."""
+        return int(self._unless_gone(lambda: self._original.write(text), len(text)))
+
+    def flush(self) -> None:
+        """What was written reaches the reader."""
+        self._unless_gone(self._original.flush, None)
+
+    def _unless_gone(self, do: Callable[[], Any], otherwise: Any) -> Any:
+        if self._gone:
+            return otherwise
+        try:
+            return do()
+        except BrokenPipeError:
+            self._gone = True
+            return otherwise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
 
 
 class RoutedStream:

@@ -70,22 +70,16 @@ class Bus:
 class EventLines:
     """A sink that writes one JSON object a line: `events.jsonl`, and standard output under `--json`."""
 
-    __slots__ = ("_gone", "_owned", "_stream")
+    __slots__ = ("_owned", "_stream")
 
     def __init__(self, stream: IO[str], *, owned: bool) -> None:
-        self._gone = False
         self._stream = stream
         self._owned = owned
 
     def handle(self, event: Event) -> None:
-        """One line, flushed: whoever reads along sees it now; a reader that went away does not end the run."""
-        if self._gone:
-            return
-        try:
-            self._stream.write(json.dumps(to_json(event), ensure_ascii=False, default=str) + "\n")
-            self._stream.flush()
-        except BrokenPipeError:
-            self._gone = True
+        """One line, flushed: whoever reads along sees it now."""
+        self._stream.write(json.dumps(to_json(event), ensure_ascii=False, default=str) + "\n")
+        self._stream.flush()
 
     def close(self) -> None:
         """Close the file if it is ours."""

@@ -37,9 +37,21 @@ def make_context(
     emit: Callable[..., None],
     announce: Callable[..., None],
     terminal: Any = None,
+    *,
+    log_messages: bool = True,
 ) -> Context:
-    """The context that a session works in: its own directory, environment (without upload credentials), log, mark."""
+    """The context that a session works in: its own directory, environment (without upload credentials), log, mark.
+
+    Messages are written to the log, too, so that it is complete; whoever shows the log as it grows shows them once.
+    """
     settings = services.settings
+
+    def told(kind: str, **values: Any) -> None:
+        if kind == "message" and log_messages:
+            level = values["level"]
+            log.write(f"{values['text']}\n" if level == "info" else f"{level}: {values['text']}\n")
+        emit(kind, spec.id, **values)
+
     return Context(
         token=token,
         log=log,
@@ -47,7 +59,7 @@ def make_context(
         outer_env=services.environ,
         mark=procgroup.extend_mark(os.environ, spec.run_id, str(spec.number)),
         secrets=services.secrets,
-        emit=lambda kind, **values: emit(kind, spec.id, **values),
+        emit=told,
         deadline=None if spec.timeout is None else time.monotonic() + spec.timeout,
         idle_timeout=settings.get("idle-timeout"),
         offline=settings.get("offline"),

@@ -180,7 +180,9 @@ class Bench:
     def once(self, row: Row, tool: str) -> Sample:
         command = (row.commands[tool] if tool != FLOOR else FLOOR).split()
         programs = self.programs["hwb" if tool == FLOOR else tool]
-        environment = environ(PATH=f"{programs}{os.pathsep}{os.environ['PATH']}", HWB_CACHE_DIR=str(self.base / "store"))
+        environment = environ(
+            PATH=f"{programs}{os.pathsep}{os.environ['PATH']}", HWB_CACHE_DIR=str(self.base / "store")
+        )
         with self.output.open("wb") as output:
             started = time.monotonic()
             process = subprocess.Popen(

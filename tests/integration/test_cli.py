@@ -279,7 +279,9 @@ def test_a_reader_that_goes_away(own: Any) -> None:
         done = subprocess.run(
             ["bash", "-c", script], cwd=own.root, env=own.env, capture_output=True, text=True, check=False
         )
-        assert (done.stdout, done.stderr) == ("0\n", ""), command
+        assert done.stdout == "0\n", command
+        assert "BrokenPipe" not in done.stderr
+        assert "Traceback" not in done.stderr
         assert own.report()["status"] == "success"
 
 
