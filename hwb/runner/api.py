@@ -138,6 +138,7 @@ class _Run:
         )
         self._jobs = self._job_count()
         self._single = len(plan.sessions) == 1
+        self._board = _is_board(display.stream) and not _is_board(display.events)
         self._numbers: dict[str, int] = {}
         self._dir: RunDir
         self._secrets: tuple[bytes, ...] = ()
@@ -208,10 +209,11 @@ class _Run:
 
         display = self._display
         one_by_one = self._jobs == 1
-        plain = display.verbose > 0 or not _is_board(stream)
+        plain = display.verbose > 0 or not self._board
         streams = one_by_one and plain and not display.quiet and not _folds()
         screen = make_sink(
             stream,
+            mode="plain" if _is_board(stream) and not self._board else "auto",  # JSON lines on the same terminal
             verbose=display.verbose,
             quiet=display.quiet,
             color=display.color,
@@ -240,7 +242,7 @@ class _Run:
         if self._streamer is not None:
             self._streamer.tick()
             wait = 0.05
-        if self._screen is not None and _is_board(self._display.stream):
+        if self._screen is not None and self._board:
             self._screen.tick(time.monotonic())
             wait = 0.1
         return wait
@@ -311,8 +313,8 @@ class _Run:
                 outcomes = scheduler.run()
         finally:
             restore()
-        code = exit_code(outcomes, _SIGNALS[received[0]] if received else 1 if scheduler.interrupted else 0)
-        return outcomes, code
+        why = received[0] if received else scheduler.interrupted
+        return outcomes, exit_code(outcomes, _SIGNALS.get(why, 1) if why else 0)
 
     def _terminal_wanted(self) -> bool:
         return self._display.interactive and not self._flags.non_interactive
@@ -468,12 +470,18 @@ def _signals(scheduler: Any) -> Iterator[list[str]]:
         received.append(name)
         scheduler.interrupt(name)
 
-    before = {name: signal.signal(getattr(signal, name), handle) for name in _SIGNALS if hasattr(signal, name)}
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    before = {number: signal.signal(number, handle) for number in numbers if not _by_nohup(number)}
     try:
         yield received
     finally:
-        for name, old in before.items():
-            signal.signal(getattr(signal, name), old)
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _by_nohup(number: int) -> bool:
+    """Who starts hwb with HUP ignored wants it to go on when the terminal is closed."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
 
 
 if sys.platform == "win32":  # there is no HUP; CTRL_BREAK is what a parent sends instead

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hwb.errors import HwbError
 from hwb.plan import Plan, PlannedSession, Request, make_plan
 from hwb.runner.outcome import Outcome, Status
-from hwb.runner.work import TIMED_OUT
+from hwb.runner.work import INTERRUPTED, TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -262,6 +262,8 @@ class Scheduler:
         active = self._active.pop(outcome.session)
         if outcome.status is Status.FAILED and not self._stopping and self._retry(active, outcome):
             return
+        if outcome.status is Status.ABORTED and outcome.reason == INTERRUPTED and not self._interrupted:
+            self._call_off(INTERRUPTED)
         self._conclude(outcome)
         if outcome.status is Status.FAILED and self._limits.stop_on_first_error and not self._stopping:
             self._stopping = f"{outcome.session} failed, and the run stops on the first error"

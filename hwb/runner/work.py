@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from hwb.context import LogSink
     from hwb.declare import Recipe
 
-__all__ = ["TIMED_OUT", "make_context", "private_directory", "run_session"]
+__all__ = ["INTERRUPTED", "TIMED_OUT", "make_context", "private_directory", "run_session"]
 
 TIMED_OUT = "the session's time is over"
 """The reason with which the scheduler cancels a session whose recipe itself (not a command) takes too long."""
+INTERRUPTED = "SIGINT"
+"""The reason of a session that ended by Ctrl-C on its own terminal, where hwb gets no signal: it calls the run off."""
 _END_GRACE = (0.3, 0.2)
 """Seconds that background processes of a finished session get before TERM and before KILL."""
 
@@ -109,7 +111,8 @@ def _outcome_of(
         failure = HwbError(_words(quit_) or "session.error was called", where=_where(quit_, recipe))
         return Status.FAILED, failure.what, failure
     except (Cancelled, KeyboardInterrupt) as cancelled:
-        reason = original.reason or str(cancelled) or "interrupted"
+        typed = isinstance(cancelled, KeyboardInterrupt)  # Ctrl-C on a terminal that belonged to a command
+        reason = original.reason or (INTERRUPTED if typed else str(cancelled))
         if reason == TIMED_OUT:
             return _timed_out(spec)
         return Status.ABORTED, reason, None
@@ -121,7 +124,7 @@ def _outcome_of(
         error.where = error.where or _where(error, recipe)
         context.log.write(error.explain() + "\n")
         return Status.FAILED, error.what, error
-    except (Exception, SystemExit) as error:  # a recipe is the user's code: whatever it raises fails its session
+    except BaseException as error:  # a recipe is the user's code: whatever it raises fails its session
         return _raised(context, error, recipe)
     return Status.SUCCESS, "", None
 

@@ -7,7 +7,7 @@ Blocks are run page by page, in order, in a temporary directory. A comment befor
     <!-- test: machine -->        installs on the machine and tests everything, as .ci/run does: a bootstrap line
 
 `bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the
-hwbfile of the directory, a `toml` block that begins with `# pyproject.toml` replaces `[tool.hwb]` of its pyproject.toml,
+hwbfile of the directory, one that begins with `# script.py` is run there, a `toml` block that begins with `# pyproject.toml` replaces `[tool.hwb]` of its pyproject.toml,
 and both must be accepted by `hwb sessions --list`.
 """
 
@@ -54,10 +54,12 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """What is done with it: run, hwbfile, settings, or nothing."""
+        """What is done with it: run, script, hwbfile, settings, or nothing."""
         if self.language in _EXECUTED:
             return "run"
         first = self.text.partition("\n")[0].strip()
+        if (self.language, first) == ("python", "# script.py"):
+            return "script"
         if (self.language, first) == ("python", "# hwbfile.py"):
             return "hwbfile"
         return "settings" if (self.language, first) == ("toml", "# pyproject.toml") else "nothing"
@@ -127,7 +129,10 @@ def execute(block: Block, places: Places) -> None:
         project = directory / "pyproject.toml"
         rest = _OUR_TABLES.sub("", project.read_text(encoding="utf-8"))
         project.write_text(f"{rest}\n{block.text}", encoding="utf-8")
-    script = block.script if block.kind == "run" else "hwb sessions --list"
+    elif block.kind == "script":
+        (places.base / "script.py").write_text(block.text, encoding="utf-8")
+    python = f'PYTHONPATH="{ROOT}" "{sys.executable}" "{places.base / "script.py"}"'
+    script = {"run": block.script, "script": python}.get(block.kind, "hwb sessions --list")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=directory,

@@ -1,7 +1,8 @@
 """Does `hwb run release` work, unconfigured and reproducibly, on projects that were not written for it?
 
-Sdists of PyPI become repositories of one commit. Each is released twice, and what comes out is compared with what
-`uv build` makes of the same commit. `--junitxml` carries what docs/explanation/real-projects.md tells about them.
+Sdists from the package index become repositories of one commit. Each is released twice, and what comes out is compared
+with what `uv build` makes of that commit. The values of docs/explanation/real-projects.md are what
+`pytest -o junit_family=xunit1 --junitxml FILE` carries.
 """
 
 from __future__ import annotations
@@ -14,16 +15,222 @@ import subprocess
 import sys
 import tarfile
 import time
-import tomllib_or_tomli as tomllib
 import urllib.request
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = [pytest.mark.pypi, pytest.mark.git, pytest.mark.uv, pytest.mark.slow]
+
+
+COMMITTED = "2026-01-01T00:00:00+00:00"
+
+
+@dataclass(frozen=True)
+class Real:
+    """A pinned sdist, and the modules that its wheel must bring."""
+
+    name: str
+    version: str
+    modules: tuple[str, ...]
+    compiled: bool = False
+    nightly: bool = False
+    python: tuple[int, int] = (3, 10)
+    #: members whose bytes may differ between two builds of the same commit
+    differs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+REAL = [
+    Real("attrs", "26.1.0", ("attr", "attrs")),
+    Real("packaging", "26.3", ("packaging",)),
+    Real("requests", "2.34.2", ("requests",)),
+    Real("rich", "15.0.0", ("rich",)),
+    Real("markupsafe", "3.0.4", ("markupsafe",), compiled=True),
+    Real("pluggy", "1.7.0", ("pluggy",)),
+    Real("dep_logic", "0.7.2", ("dep_logic",)),
+    Real(
+        "contourpy",
+        "1.4.0",
+        ("contourpy",),
+        compiled=True,
+        nightly=True,
+        python=(3, 12),
+        # The one exception: meson writes the temporary directories of the build (the interpreter's, the compiler's
+        # include directories) into this module.
+        differs=("contourpy/util/_build_config.py",),
+    ),
+]
+
+
+@pytest.mark.parametrize("real", REAL, ids=str)
+def test_a_release_of(
+    real: Real, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[..., None]
+) -> None:
+    skip_where_it_cannot_be(real)
+    # hwb and uv must find the same backends: what only pip is configured to see would reach hwb alone
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PYTHONDONTWRITEBYTECODE", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+        project.env.pop(name, None)
+    project.env["PIP_CONFIG_FILE"] = os.devnull
+    make_repository(download(real, tmp_path / "downloads"), project.root)
+
+    sums, seconds = [], []
+    for _ in range(2):
+        started = time.monotonic()
+        done = project.hwb("run", "release")
+        seconds.append(time.monotonic() - started)
+        assert done.code == 0, done.both
+        sums.append(hashes(project.root / "dist"))
+    assert sums[0] == sums[1]
+    assert len(sums[0]) == 2
+    assert git(project.root, "status", "--porcelain") in ("", "?? dist/\n")
+
+    log = (project.runs()[-1] / "logs" / "verify.log").read_text()
+    assert set(real.modules) <= set(re.findall(r"^imported (\S+)", log, re.MULTILINE)), log
+
+    compared = {}
+    theirs = built_by_uv(project.root, tmp_path)
+    assert sorted(path.name for path in theirs) == sorted(sums[0])
+    for path in theirs:
+        ours, expected = members(project.root / "dist" / path.name), members(path)
+        assert sorted(ours) == sorted(expected)
+        free = [name for name in ours if may_differ(real, name)]
+        assert comparable(ours, free) == comparable(expected, free)
+        compared[path.name] = f"{len(ours)} members equal, {sum(ours[n] != expected[n] for n in free)} by name only"
+
+    record_property("version", real.version)
+    record_property("backend", backend(project.root))
+    record_property("seconds", " ".join(f"{value:.1f}" for value in seconds))
+    for name, told in compared.items():
+        record_property(name, f"{sums[0][name]} {sums[1][name]} {told}")
+
+
+def skip_where_it_cannot_be(real: Real) -> None:
+    if real.nightly and not os.environ.get("HWB_TEST_NIGHTLY"):
+        pytest.skip(f"{real.name} takes minutes: it runs when HWB_TEST_NIGHTLY is set")
+    if sys.version_info < real.python:
+        pytest.skip(f"{real.name} {real.version} needs Python {'.'.join(map(str, real.python))}")
+    if real.compiled and not (shutil.which("cc") or shutil.which("gcc")):
+        pytest.skip(f"{real.name} is compiled, and there is no C compiler")
+
+
+# --- sources -----------------------------------------------------------------------------------------------------
+
+
+def download(real: Real, folder: Path) -> Path:
+    """The sdist: uv says where the configured index has it (pip would build it to learn its metadata)."""
+    folder.mkdir()
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-deps",
+        "--format",
+        "pylock.toml",
+        "--python",
+        sys.executable,
+        "-",
+    ]
+    pin = f"{real.name}=={real.version}"
+    told = subprocess.run(command, input=pin, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    found = re.search(r'^sdist = \{ url = "([^"]+)".*sha256 = "([0-9a-f]{64})"', told.stdout, re.MULTILINE)
+    assert found, told.stdout
+    path = folder / found[1].rpartition("/")[2]
+    with urllib.request.urlopen(found[1], timeout=120) as answer:
+        path.write_bytes(answer.read())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == found[2]
+    return path
+
+
+def make_repository(sdist: Path, root: Path) -> None:
+    """One commit with everything that the sdist has, the same one in every run."""
+    (root / ".git").rmdir()
+    with tarfile.open(sdist) as archive:
+        archive.extractall(sdist.parent, filter="data")
+    (top,) = (path for path in sdist.parent.iterdir() if path.is_dir())
+    shutil.copytree(top, root, dirs_exist_ok=True, symlinks=True)
+    git(root, "init", "-q")
+    git(root, "add", "-A", "-f")
+    git(root, "commit", "-qm", "feat: begin")
+
+
+def git(root: Path, *args: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.test", "-c", "commit.gpgsign=false"]
+    plain = ["-c", "core.autocrlf=false", *identity]
+    env = {**os.environ, "GIT_AUTHOR_DATE": COMMITTED, "GIT_COMMITTER_DATE": COMMITTED}
+    return subprocess.run(["git", *plain, *args], cwd=root, env=env, check=True, capture_output=True, text=True).stdout
+
+
+def backend(root: Path) -> str:
+    text = (root / "pyproject.toml").read_text() if (root / "pyproject.toml").exists() else ""
+    found = re.search(r'^build-backend\s*=\s*["\']([^"\']+)', text, re.MULTILINE)
+    return found[1] if found else "setuptools.build_meta:__legacy__"
+
+
+# --- what came out -----------------------------------------------------------------------------------------------
+
+
+def hashes(dist: Path) -> dict[str, str]:
+    """What SHA256SUMS says, and it says the truth."""
+    lines = (dist / ".hwb" / "SHA256SUMS").read_text().splitlines()
+    told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    assert told == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in told}
+    return told
+
+
+def built_by_uv(root: Path, tmp_path: Path) -> list[Path]:
+    """The sdist and the wheel that `uv build` makes of a clone, with the commit's time, on the same Python."""
+    clone, out = tmp_path / "clone", tmp_path / "uv-dist"
+    git(tmp_path, "clone", "-q", str(root), str(clone))
+    command = ["uv", "build", "--python", sys.executable, "--no-create-gitignore", "--out-dir", str(out)]
+    env = {**os.environ, "SOURCE_DATE_EPOCH": git(root, "log", "-1", "--format=%ct").strip()}
+    done = subprocess.run(command, cwd=clone, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return sorted(path for path in out.iterdir() if path.name.endswith((".whl", ".tar.gz")))
+
+
+def members(path: Path) -> dict[str, bytes]:
+    """Every member that is a file or a link; a link's bytes are where it leads."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return {name: wheel.read(name) for name in wheel.namelist()}
+    found = {}
+    with tarfile.open(path) as sdist:
+        for member in sdist:
+            if member.isfile():
+                extracted = sdist.extractfile(member)
+                assert extracted is not None
+                found[member.name] = extracted.read()
+            elif not member.isdir():
+                found[member.name] = member.linkname.encode()
+    return found
+
+
+def may_differ(real: Real, name: str) -> bool:
+    return name.endswith((".so", ".pyd")) or name in real.differs
+
+
+def comparable(found: dict[str, bytes], free: list[str]) -> dict[str, bytes]:
+    """The bytes that must be equal: without the free members and RECORD's lines about them."""
+    return {
+        name: without(free, value) if name.endswith("/RECORD") else value
+        for name, value in found.items()
+        if name not in free
+    }
+
+
+def without(free: list[str], record: bytes) -> bytes:
+    lines = record.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(tuple(f"{name},".encode() for name in free)))
