@@ -21,7 +21,7 @@ FLOORS = (
     "config source project target pythons artifacts store index",
     "wheel isolation screen demo version matrix",
     "builder registry repair",
-    "declare loader plan session script workspace",
+    "declare loader plan spec commands session script workspace",
     "runner",
     "cli __main__ __init__",
 )

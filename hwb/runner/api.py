@@ -15,7 +15,7 @@ from hwb import procgroup
 from hwb.errors import UsageError
 from hwb.plan import Plan, PlannedSession, Request, make_plan
 from hwb.runner.outcome import Outcome, Status, exit_code
-from hwb.session import Services, SessionSpec, safe_name
+from hwb.spec import Services, SessionSpec, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hwb.artifacts import Artifact, Verdict
-    from hwb.session import Services, SessionSpec
+    from hwb.spec import Services, SessionSpec
 
 __all__ = ["main", "run_in_process"]
 
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from hwb.runner.child import main; sys.exit(main())"
+"""How the child imports what its parent can: not by PYTHONPATH, which its session's commands would inherit."""
 _GRACE = 12.0
 """Seconds a cancelled child gets: its commands' grace and its finalisers; then it is killed with all it started."""
 
@@ -36,8 +38,8 @@ _GRACE = 12.0
 def run_in_process(spec: SessionSpec, services: Services, context: Context) -> Outcome:
     """Run the session in a child, serving its questions; the child's death without an outcome is a failure."""
     started = time.monotonic()
-    command = [sys.executable, "-m", "hwb.runner.child"]
-    environment = {**os.environ, **context.mark, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path)]
+    environment = {**os.environ, **context.mark}
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -190,7 +192,7 @@ def _ledger(spec: SessionSpec, parent: _Parent) -> Any:
 
 def main() -> int:
     """Read a specification, run it, report; the exit code only says whether there was an outcome."""
-    from hwb.session import SessionSpec
+    from hwb.spec import SessionSpec
 
     out = os.fdopen(os.dup(1), "wb")
     answers = sys.stdin.buffer
@@ -224,7 +226,7 @@ def _work(spec: SessionSpec, parent: _Parent, token: CancelToken) -> Outcome:
     from hwb.redact import Redactor, secret_values, without_credentials
     from hwb.runner.log import RoutedStream, SessionLog
     from hwb.runner.work import make_context, run_session
-    from hwb.session import Services
+    from hwb.spec import Services
 
     settings = Settings.from_json(spec.settings)
     declared = settings.get("secrets")

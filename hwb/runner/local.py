@@ -15,7 +15,7 @@ from hwb.runner.work import make_context, private_directory, run_session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hwb.session import Services, SessionSpec
+    from hwb.spec import Services, SessionSpec
 
 __all__ = ["Executor", "LocalExecutor", "Running"]
 

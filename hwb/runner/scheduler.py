@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hwb.loader import Catalog
     from hwb.runner.local import Executor, Running
-    from hwb.session import SessionSpec
+    from hwb.spec import SessionSpec
 
 __all__ = ["Limits", "Scheduler"]
 

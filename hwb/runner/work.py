@@ -12,7 +12,8 @@ from hwb.context import CancelToken, Context, use
 from hwb.errors import Cancelled, HwbError, SessionTimeout
 from hwb.fs import FileLock, remove_tree
 from hwb.runner.outcome import Outcome, Status
-from hwb.session import Quit, Services, Session, SessionSpec, Skip
+from hwb.session import Session
+from hwb.spec import Quit, Services, SessionSpec, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import hwb
-from hwb.session import Session, SessionSpec, safe_name
+from hwb.session import Session
+from hwb.spec import SessionSpec, safe_name
 
 HEAD = "import hwb, os, sys, threading, time\nfrom pathlib import Path\n"
 NONE = "@hwb.recipe(venv_backend='none')\n"
@@ -168,6 +169,18 @@ session.run(sys.executable, '-c', "import os; print(os.environ['NOX_CURRENT_SESS
     assert "['1', 'own', None, 'g', None]" in log
     assert "[None, 'own', None, None, None]" in log
     assert "r False" in log
+
+
+@pytest.mark.parametrize("decorator", [NONE, NONE.replace(")", ", process=True)")], ids=["thread", "process"])
+def test_nothing_of_hwbs_own_leaks_into_commands(
+    project: Any, decorator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    show = "import os; print(sorted(k for k in os.environ if k.startswith(('PYTHON', 'HWB'))))"
+    result = one(project, f"session.run(sys.executable, '-c', {show!r}, env={{'HWB_CACHE_DIR': None}})", decorator)
+
+    assert result.ok, project.log(result, "r")
+    assert "['HWB_CURRENT_SESSION', 'HWB_RUN']" in project.log(result, "r")
 
 
 def test_secrets_never_reach_a_file(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
