@@ -130,18 +130,19 @@ def docs(session: nox.Session) -> None:
 @nox.session
 @part
 def minimums(session: nox.Session) -> None:
-    """The unit tests with the oldest dependencies that pyproject.toml allows."""
+    """The tests of units, environments and the index with the oldest dependencies that pyproject.toml allows."""
     if find_uv() is None:
         skip(session, "uv", "the oldest versions are found by uv's --resolution=lowest-direct, and there is no uv")
     install_dev(session)
-    session.install("--resolution=lowest-direct", "--reinstall-package", "headless-wheel-builder", "-e", ".")
+    session.install("--resolution=lowest-direct", "--reinstall-package", "headless-wheel-builder", "-e", ".[uv]")
     session.run("python", "-c", _VERSIONS)
-    session.run("pytest", "tests/unit", "-m", "not slow", *(session.posargs or workers()))
+    chosen = ["tests/unit", "tests/integration/test_environments.py", "tests/integration/test_local_index.py"]
+    session.run("pytest", *chosen, "-m", "not slow", *(session.posargs or workers()))
 
 
 _VERSIONS = """
 from importlib.metadata import version
-print(*(f"{name} {version(name)}" for name in ("click", "packaging", "pyproject-hooks", "virtualenv")), sep=", ")
+print(*(f"{name} {version(name)}" for name in ("click", "packaging", "pyproject-hooks", "virtualenv", "uv")), sep=", ")
 """
 
 

@@ -218,15 +218,16 @@ def test_an_unexpected_exception_leaves_nothing_behind(context: Context, monkeyp
     assert context.groups == []
 
 
-def test_marked_processes_are_found_and_killed(context: Context, tmp_path: Path) -> None:
-    context.mark = procgroup.extend_mark({}, "run1", "3")
+def test_marked_processes_are_found_and_killed(context: Context) -> None:
+    run = f"run{os.getpid()}x{time.monotonic_ns():x}"  # nobody else's: the tests may run twice at once
+    context.mark = procgroup.extend_mark({}, run, "3")
     proc.run(["sh", "-c", "setsid sleep 62 & sleep 0.2"])
 
-    assert procgroup.marked("run1", "3") != []
-    assert procgroup.marked("run1", "4") == []
-    assert procgroup.marked("run", None) == []
-    assert procgroup.kill_marked("run1") >= 1
-    assert [pid for pid in procgroup.marked("run1") if alive(pid)] == []
+    assert procgroup.marked(run, "3") != []
+    assert procgroup.marked(run, "4") == []
+    assert procgroup.marked(run[:-1], None) == []
+    assert procgroup.kill_marked(run) >= 1
+    assert [pid for pid in procgroup.marked(run) if alive(pid)] == []
 
 
 def test_a_run_inside_a_run_keeps_the_outer_mark() -> None:
