@@ -32,7 +32,7 @@ class Block:
 def read_block(path: str) -> Block:
     """The `script` block of a Python file; empty when it has none. Raises HwbfileError for a broken one."""
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(path, encoding="utf-8-sig") as handle:  # editors on Windows begin with a byte order mark
             text = handle.read()
     except (OSError, UnicodeDecodeError) as error:
         raise HwbfileError(f"{path} cannot be read: {error}", where=path) from error

@@ -103,7 +103,8 @@ def safe_name(text: str, limit: int = 60) -> str:
         return slug
     from hashlib import sha256
 
-    return f"{slug}-{sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+    digest = sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{slug}-{digest[:8]}".lstrip("-")
 
 
 @dataclass(slots=True, eq=False)

@@ -151,13 +151,18 @@ if sys.platform != "win32":
         like: list[Any] | None,
     ) -> subprocess.Popen[bytes]:
         """Start the command with the pty as its controlling terminal; our copy of the descriptor is closed."""
+        import signal
         import warnings
         from fcntl import ioctl
 
+        set_signal, interrupt, default = signal.signal, signal.SIGINT, signal.SIG_DFL
+
         def claim() -> None:
-            # In the child between fork and exec: one system call on names bound before the fork, no import, no lock.
-            # Nothing else sets the controlling terminal on every POSIX without a helper process.
+            # In the child between fork and exec: system calls on names bound before the fork, no import, no lock.
+            # Nothing else sets the controlling terminal on every POSIX without a helper process. Whoever has the
+            # terminal gets its Ctrl-C, also when hwb was started by somebody who ignores it.
             ioctl(0, termios.TIOCSCTTY, 0)  # pragma: no cover
+            set_signal(interrupt, default)  # pragma: no cover
 
         try:
             if like is not None:

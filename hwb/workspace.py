@@ -31,7 +31,7 @@ class Workspace:
 
 def locate(directory: str | None, file: str | None) -> tuple[str, str | None]:
     """The root and the hwbfile. Raises UsageError for a directory or file that does not exist."""
-    from hwb.loader import find_hwbfile
+    from hwb.loader import HWBFILE, find_hwbfile
 
     start = os.path.abspath(directory or os.getcwd())
     if not os.path.isdir(start):
@@ -46,7 +46,11 @@ def locate(directory: str | None, file: str | None) -> tuple[str, str | None]:
         return os.path.dirname(hwbfile), hwbfile
     from hwb.project import find_root
 
-    return find_root(start) or start, None
+    root = find_root(start) or start
+    for folder in (start, root):
+        if os.path.isdir(os.path.join(folder, HWBFILE)):
+            raise UsageError(f"{os.path.join(folder, HWBFILE)} is a directory", remedy="a hwbfile is a Python file")
+    return root, None
 
 
 def open_workspace(

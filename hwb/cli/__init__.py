@@ -70,8 +70,9 @@ def invoke(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit code. Errors are explained on standard error."""
     code = _invoke(arguments)
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()
+    except OSError:
         # whoever read our output has gone (hwb sessions --list | head): Python must not complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
@@ -121,9 +122,12 @@ def workspace_of(ctx: click.Context, options: dict[str, Any] | None = None) -> A
 
 def _hand_over(hwbfile: str) -> None:
     """PEP 723: continue in an environment that has the packages the hwbfile names."""
-    with open(hwbfile, "rb") as handle:
-        if b"# /// script" not in handle.read():
-            return
+    try:
+        with open(hwbfile, "rb") as handle:
+            if b"# /// script" not in handle.read():
+                return
+    except OSError:
+        return  # loading it says why
     from hwb.script import needs_other_python, provide, read_block
 
     block = read_block(hwbfile)

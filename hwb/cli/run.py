@@ -152,7 +152,12 @@ def _execute(ctx: click.Context, workspace: Workspace, plan: Plan, options: dict
         options["color"],
         interactive=_interactive() and not as_json,
     )
-    return execute(workspace, plan, flags, display).exit_code
+    try:
+        return execute(workspace, plan, flags, display).exit_code
+    finally:
+        from hwb.procgroup import end_children
+
+        end_children()  # what a recipe forked out of this very process
 
 
 def _interactive() -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from hwb import procgroup
-from hwb.errors import UsageError
+from hwb.errors import HwbError, UsageError
 from hwb.plan import Plan, PlannedSession, Request, make_plan
 from hwb.runner.outcome import Outcome, Status, exit_code
 from hwb.spec import Services, SessionSpec, safe_name
@@ -147,6 +147,7 @@ class _Run:
         self._screen: _Guarded | None = None
         self._seen: set[str] = set()
         """Sessions whose log a person sees as it grows: their messages are in it."""
+        self._files: list[Any] = []
         _check_arguments(flags, plan)
 
     def _job_count(self) -> int:
@@ -181,6 +182,7 @@ class _Run:
             self._announce(bus)
             outcomes, code = self._schedule(ledger, bus, watcher)
             self._finish(bus, outcomes, code, time.monotonic() - started)
+            self._check_files()
             return RunResult(code, tuple(outcomes), ledger.leaves(), self._dir.path)
         finally:
             procgroup.kill_marked(self._dir.id)
@@ -195,12 +197,20 @@ class _Run:
 
         # closed by its sink
         lines = open(self._dir.events, "a", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-        sinks: list[Any] = [EventLines(lines, owned=True), Report(self._dir.report)]
+        self._files = [EventLines(lines, owned=True), Report(self._dir.report)]
+        sinks: list[Any] = [*self._files]
         if self._display.events is not None:
             sinks.append(EventLines(self._display.events, owned=False))
         if self._display.stream is not None:
             sinks += self._screen_sinks(self._display.stream)
         return sinks
+
+    def _check_files(self) -> None:
+        """A run whose report or events could not be written is no success, whatever its sessions did."""
+        for sink in self._files:
+            if sink.failure is not None:
+                what = f"the files of the run cannot be written: {sink.failure.strerror}: {self._dir.path}"
+                raise HwbError(what, remedy="see to the disk that they lie on, and run again")
 
     def _screen_sinks(self, stream: TextIO) -> list[Any]:
         """Output as it comes when one session runs at a time and no board hides it; else whole blocks at `-v`."""

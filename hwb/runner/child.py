@@ -15,6 +15,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any
 
+from hwb import procgroup
 from hwb.context import CancelToken, Context
 from hwb.runner.outcome import Outcome, Status
 
@@ -51,15 +52,15 @@ def run_in_process(spec: SessionSpec, services: Services, context: Context) -> O
     )
     context.announce_group(process.pid)
     forget = context.token.on_cancel(lambda reason: _stop(process, reason))
+    rest = threading.Thread(target=_end_the_rest, args=(process, spec), daemon=True)
+    rest.start()
     try:
         outcome = _serve(process, spec, services, context)
         process.wait()
     finally:
         forget()
-        from hwb import procgroup
-
         procgroup.stop_group(process.pid, (0, 0), reap=process.poll)
-        procgroup.kill_marked(spec.run_id, str(spec.number))
+        rest.join()
         context.announce_group(process.pid, False)
     if outcome is not None:
         return outcome
@@ -68,6 +69,13 @@ def run_in_process(spec: SessionSpec, services: Services, context: Context) -> O
         return Outcome(spec.id, Status.ABORTED, seconds, context.token.reason or "", log=spec.log, attempt=spec.attempt)
     reason = f"the session's process ended with code {process.returncode} and no result"
     return Outcome(spec.id, Status.FAILED, seconds, reason, {"what": reason}, 1, spec.log, attempt=spec.attempt)
+
+
+def _end_the_rest(process: subprocess.Popen[bytes], spec: SessionSpec) -> None:
+    """What the recipe forked holds the pipe that we read from: it ends with the process."""
+    process.wait()
+    procgroup.stop_group(process.pid, (0, 0))
+    procgroup.kill_marked(spec.run_id, str(spec.number))
 
 
 def _stop(process: subprocess.Popen[bytes], reason: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hwb.context import CancelToken
+from hwb.errors import HwbError
 from hwb.redact import Redactor
 from hwb.runner.log import SessionLog
 from hwb.runner.outcome import Outcome, Status
@@ -97,18 +99,19 @@ class LocalExecutor:
         return running
 
     def _work(self, spec: SessionSpec, token: CancelToken, on_done: Callable[[Outcome], None]) -> None:
+        outcome = Outcome(spec.id, Status.FAILED, reason="internal error", exit_code=1, log=spec.log)
         try:
             outcome = self._outcome(spec, token)
-        except BaseException as error:  # the scheduler waits for an outcome: a fault of ours must not hang the run
+        except HwbError as error:
+            outcome = replace(outcome, reason=error.what, error=error.as_dict(), exit_code=error.exit_code)
+        except BaseException as error:  # a fault of ours is told, too
             import traceback
 
             reason = f"internal error: {type(error).__name__}: {error}"
-            outcome = Outcome(
-                spec.id, Status.FAILED, 0.0, reason, {"what": reason, "detail": traceback.format_exc()}, 1
-            )
-        finally:
+            outcome = replace(outcome, reason=reason, error={"what": reason, "detail": traceback.format_exc()})
+        finally:  # whatever happened: the scheduler waits for an outcome
             token.close()
-        on_done(outcome)
+            on_done(replace(outcome, attempt=spec.attempt))
 
     def _outcome(self, spec: SessionSpec, token: CancelToken) -> Outcome:
         log = SessionLog(spec.log, Redactor(self._services.secrets), self._echo if spec.interactive else None)

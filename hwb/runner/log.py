@@ -13,29 +13,45 @@ from hwb.redact import Redactor, write_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hwb.errors import HwbError
+
 __all__ = ["AbandonedStream", "Follower", "RoutedStream", "SessionLog", "log_blocks", "tail"]
 
 
 class SessionLog:
     """An append-only file: children inherit its descriptor, hwb's own lines go through `write` (masked)."""
 
-    __slots__ = ("_echo", "_fd", "_redactor", "path")
+    __slots__ = ("_echo", "_fd", "_full", "_redactor", "path")
 
     def __init__(self, path: str, redactor: Redactor, echo: Callable[[str], None] | None = None) -> None:
         self.path = path
         self._redactor = redactor
         self._echo = echo
+        self._full = False
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(path, flags, 0o644)
+        try:
+            self._fd = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise _no_log(path, error) from error
 
     def fileno(self) -> int:
         """The descriptor, in append mode: children and hwb never overwrite each other."""
         return self._fd
 
     def write(self, text: str) -> None:
-        """Append a text; shown at once when somebody watches this session."""
+        """Append a text; shown at once when somebody watches this session. HwbError when the disk is full (once)."""
+        if self._fd < 0 or self._full:
+            return  # a thread that outlives its session; a log that has failed its session already
         masked = self._redactor.text(text)
-        write_all(self._fd, masked.encode(errors="surrogateescape"))
+        try:
+            data = masked.encode(errors="surrogateescape")
+        except UnicodeEncodeError:  # half a surrogate pair, which no encoding has
+            data = masked.encode(errors="backslashreplace")
+        try:
+            write_all(self._fd, data)
+        except OSError as error:
+            self._full = True
+            raise _no_log(self.path, error) from error
         if self._echo is not None:
             self._echo(masked)
 
@@ -44,6 +60,12 @@ class SessionLog:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _no_log(path: str, error: OSError) -> HwbError:
+    from hwb.errors import HwbError
+
+    return HwbError(f"the log {path} cannot be written: {error.strerror}", remedy="see to the disk it lies on")
 
 
 def tail(path: str, lines: int = 40, limit: int = 65536) -> str:
@@ -108,7 +130,12 @@ class AbandonedStream:
 
     def write(self, text: str) -> int:
         """To the stream, while somebody reads it."""
-        return int(self._unless_gone(lambda: self._original.write(text), len(text)))
+        return int(self._unless_gone(lambda: self._original.write(self._shown(text)), len(text)))
+
+    def _shown(self, text: str) -> str:
+        """What the stream's encoding has no sign for as `?`."""
+        encoding = getattr(self._original, "encoding", None) or "utf-8"
+        return text if text.isascii() else text.encode(encoding, "replace").decode(encoding)
 
     def flush(self) -> None:
         """What was written reaches the reader."""
@@ -119,7 +146,7 @@ class AbandonedStream:
             return otherwise
         try:
             return do()
-        except BrokenPipeError:
+        except (OSError, ValueError):  # the reader has gone, or a recipe has closed our side
             self._gone = True
             return otherwise
 

@@ -70,31 +70,49 @@ class Bus:
 class EventLines:
     """A sink that writes one JSON object a line: `events.jsonl`, and standard output under `--json`."""
 
-    __slots__ = ("_owned", "_stream")
+    __slots__ = ("_ascii", "_owned", "_stream", "failure")
 
     def __init__(self, stream: IO[str], *, owned: bool) -> None:
         self._stream = stream
         self._owned = owned
+        self._ascii = not (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+        self.failure: OSError | None = None
 
     def handle(self, event: Event) -> None:
-        """One line, flushed: whoever reads along sees it now."""
-        self._stream.write(json.dumps(to_json(event), ensure_ascii=False, default=str) + "\n")
-        self._stream.flush()
+        """One line, flushed: whoever reads along sees it now. A full disk ends the file, not the run."""
+        if self.failure is not None:
+            return
+        try:
+            self._stream.write(_json(to_json(event), ascii_only=self._ascii) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            self.failure = error
 
     def close(self) -> None:
         """Close the file if it is ours."""
         if self._owned:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:
+                self.failure = self.failure or error
+
+
+def _json(data: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """As JSON; half a surrogate pair, or a byte that is no UTF-8, as an escape (which is JSON's own spelling of it)."""
+    text = json.dumps(data, indent=indent, ensure_ascii=ascii_only, default=str)
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 class Report:
     """`report.json`: the run as it stands. Rewritten whole, by rename, so that a reader never sees half of it."""
 
-    __slots__ = ("_data", "_path", "_sessions", "_written")
+    __slots__ = ("_data", "_path", "_sessions", "_written", "failure")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._written = 0.0
+        self.failure: OSError | None = None
+        """Why the last report that had to be written was not; one in between may fall victim to a full disk."""
         self._sessions: dict[str, dict[str, Any]] = {}
         self._data: dict[str, Any] = {"schema": REPORT_SCHEMA, "status": "running"}
 
@@ -152,10 +170,23 @@ class Report:
         self._written = now
         data = {**self._data, "sessions": list(self._sessions.values())}
         try:
-            atomic_write(self._path, json.dumps(data, indent=1, ensure_ascii=False, default=str), durable=False)
-        except OSError:
+            atomic_write(self._path, _json(data, indent=1), durable=False)
+        except OSError as error:
+            self.failure = error if force else self.failure
             if force:
-                raise  # the first and the last report must exist; one in between may fall victim to a full disk
+                self._write_in_place(data)
+
+    def _write_in_place(self, data: dict[str, Any]) -> None:
+        """No room for a second file: the old one's must do, for everything or else for how the run ended."""
+        short = {key: data[key] for key in ("schema", "run", "status", "exit_code") if key in data}
+        for text in (_json(data), _json({**short, "sessions": []})):
+            try:
+                with open(self._path, "r+", encoding="utf-8") as handle:
+                    handle.truncate(0)
+                    handle.write(text)
+                return
+            except OSError:
+                continue
 
     def close(self) -> None:
         """Nothing to do: the run's end was written."""

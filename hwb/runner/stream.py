@@ -33,8 +33,8 @@ class Streamer:
         if name in self._silent:
             return
         if isinstance(event, SessionStarted) and not self._blocks:
-            self._touch(event.log)
-            self._followers[name] = Follower(event.log, self._stream)
+            if self._touch(event.log):
+                self._followers[name] = Follower(event.log, self._stream)
         elif isinstance(event, SessionFinished) and self._blocks:
             for block in log_blocks(event.log):
                 self._stream.write(block)
@@ -43,9 +43,13 @@ class Streamer:
             self._followers.pop(name).close()
 
     @staticmethod
-    def _touch(path: str) -> None:
-        with open(path, "ab"):
-            pass
+    def _touch(path: str) -> bool:
+        try:
+            with open(path, "ab"):
+                pass
+        except OSError:
+            return False  # its session fails for that, and says so
+        return True
 
     def tick(self) -> None:
         """Show what is new."""

@@ -17,15 +17,16 @@ __all__ = ["Watcher"]
 class Watcher:
     """hwb's end of the pipe: tell it of process groups and temporary directories, and when all is well."""
 
-    __slots__ = ("_pid", "_write_fd")
+    __slots__ = ("_lock", "_pid", "_write_fd")
 
     def __init__(self, run_id: str, report: str) -> None:
+        import threading
+
+        self._lock = threading.Lock()  # sessions that were given up on still tell while the run closes
         self._pid = self._write_fd = -1
         if sys.platform == "win32":
             return
         read_fd, self._write_fd = os.pipe()
-        import threading
-
         if threading.active_count() > 1:
             self._pid = _spawn(read_fd, run_id, report)
         else:
@@ -43,18 +44,23 @@ class Watcher:
         self._tell(f"t{path}")
 
     def _tell(self, line: str) -> None:
+        with self._lock:
+            if self._write_fd >= 0:
+                try:
+                    os.write(self._write_fd, f"{line}\n".encode(errors="surrogateescape"))
+                except OSError:
+                    self._hang_up()  # somebody killed the watcher; the run itself is none the worse
+
+    def _hang_up(self) -> None:
         if self._write_fd >= 0:
-            try:
-                os.write(self._write_fd, f"{line}\n".encode(errors="surrogateescape"))
-            except OSError:
-                self._write_fd = -1  # somebody killed the watcher; the run itself is none the worse
+            os.close(self._write_fd)
+            self._write_fd = -1
 
     def close(self) -> None:
         """The run is over and has cleaned up: the watcher has nothing to do."""
-        if self._write_fd >= 0:
-            self._tell("done")
-            os.close(self._write_fd)
-            self._write_fd = -1
+        self._tell("done")
+        with self._lock:
+            self._hang_up()
         if self._pid > 0:
             try:
                 os.waitpid(self._pid, 0)
@@ -155,7 +161,7 @@ def _close_report(path: str) -> None:
         with open(temporary, "w", encoding="utf-8") as handle:
             json.dump(report, handle, indent=1)
         os.replace(temporary, path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, AttributeError):  # gone, or no report any more
         pass
 
 

@@ -75,9 +75,12 @@ def make_context(
 def run_session(spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False) -> Outcome:
     """Make the environment, call the recipe, clean up; never raises: whatever happens becomes the outcome."""
     started = time.monotonic()
+    own = os.getpid()
     session = Session(spec, services, context, real_cwd=real_cwd)
     with use(context), _Environment(session, spec) as environment:
         status, reason, error = _outcome_of(session, spec, services, environment)
+        if os.getpid() != own:  # the recipe forked and its child came back: the session is its parent's
+            os._exit(0 if status is Status.SUCCESS else 1)
         _end_processes(context, spec)
         kept = environment.close(keep=status is Status.FAILED)
     return Outcome(
@@ -100,11 +103,15 @@ def _outcome_of(
     context = session._context
     recipe: Recipe | None = None
     original = context.token
+    known = list(sys.path)
     try:
         entry = services.catalog[spec.recipe]
         recipe = entry.top
         environment.make(entry)
-        _emit_result(session, session._call(recipe, _parameters(recipe, spec)))
+        try:
+            _emit_result(session, session._call(recipe, _parameters(recipe, spec)))
+        finally:  # what hwb itself imports from now on must be found, whatever the recipe did
+            sys.path.extend(path for path in known if path not in sys.path)
         original.check()
     except Skip as skip:
         return Status.SKIPPED, _words(skip), None
@@ -144,12 +151,20 @@ def _raised(context: Context, error: BaseException, recipe: Recipe | None) -> tu
         what = f"the recipe called sys.exit({error.code!r})"
         failure: HwbError = _RecipeRaised(what, where=where, remedy="return, or call session.error or session.skip")
     else:
-        name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said = _said(error)
+        name = f"{type(error).__name__}: {said}" if said else type(error).__name__
         failure = _RecipeRaised(f"the recipe raised {name}", where=where, remedy="mend the recipe at that line")
     import traceback
 
     context.log.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     return Status.FAILED, failure.what, failure
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the user's own class, which cannot even be shown
+        return ""
 
 
 class _RecipeRaised(HwbError):
