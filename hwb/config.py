@@ -28,7 +28,7 @@ class Value:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Type:
     """What a key accepts in words; `check` normalises a TOML value or raises ValueError, `parse` reads a variable."""
 
@@ -37,7 +37,7 @@ class _Type:
     parse: Callable[[str], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Key:
     """One setting: dots in `name` are tables; a key inside a table or that is one has no environment variable."""
 

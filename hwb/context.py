@@ -127,7 +127,7 @@ def _no_event(kind: str, **fields: Any) -> None:
     """Nobody listens."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Context:
     """What belongs to whoever works now. Mutable: a session changes its own `cwd` and `groups`, nobody else's."""
 

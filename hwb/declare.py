@@ -40,7 +40,7 @@ class ParamSet:
         return ParamSet({**self.values, **other.values}, ", ".join((self.text, other.text)), (*self.tags, *other.tags))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Param:
     """What `param` returns: values not yet tied to names."""
 
@@ -112,7 +112,7 @@ def _param_set(names: tuple[str, ...], row: _Param, where: str) -> ParamSet:
     return ParamSet(dict(zip(names, row.args)), row.id, row.tags)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Recipe:
     """A declared function: `options` holds only the keywords that were written, `where` is file:line."""
 

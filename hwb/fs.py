@@ -231,7 +231,7 @@ else:
         except OSError as error:
             import errno
 
-            if error.errno == errno.ENOLCK:  # pragma: no cover - network file systems without locks
+            if error.errno == errno.ENOLCK:
                 raise HwbError(
                     f"this file system has no locks: {error}", remedy="set HWB_CACHE_DIR to a local disk"
                 ) from error

@@ -28,7 +28,7 @@ OWN_LAYERS = (USER, ORGANISATION)
 _NOT_INHERITED = frozenset({"override"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Entry:
     """A recipe name with every layer's declaration of it, the one that counts first."""
 
@@ -62,7 +62,7 @@ class Entry:
         return next((recipe.doc for recipe in self.chain if recipe.doc), "")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Catalog:
     """All recipes by name, in order of first declaration, and what was noticed while loading."""
 
@@ -270,7 +270,7 @@ def _execute(path: str, name: str) -> ModuleType:
     except HwbfileError:
         raise
     except SyntaxError as error:
-        where = f"{error.filename}:{error.lineno}"
+        where = f"{error.filename or path}:{error.lineno or 1}"  # a NUL byte has no place
         what = f"syntax error: {error.msg}: {(error.text or '').strip()}"
         raise HwbfileError(what, where=where, remedy="mend that line") from error
     except (Exception, SystemExit) as error:  # whatever a user's file raises is reported with its own line

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "PlannedSession", "Request", "expand", "keyword_matcher", "make_plan"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlannedSession:
     """One recipe for one parametrisation; `id` is what people call it, `signatures` all the names that select it."""
 
@@ -35,7 +35,7 @@ class PlannedSession:
         return name == self.recipe or name in self.signatures
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Request:
     """What the user asked for; empty `names` means the defaults."""
 
@@ -49,7 +49,7 @@ class Request:
     """Names from the settings that a bare run means."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """Sessions in planned order; `needs[id]` must have succeeded before, `follows[id]` must only be over."""
 

@@ -30,7 +30,7 @@ _PUMP_PATIENCE = 0.5
 """Seconds a finished command's pump waits for a background grandchild that still holds the pipe."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Completed:
     """A finished command: `output` is what was captured (None otherwise), `seconds` wall time."""
 

@@ -82,7 +82,7 @@ class Notifier(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Services:
     """What the runner lends to a session: the same objects in a thread, stand-ins with the same methods in a child."""
 
@@ -107,7 +107,7 @@ def safe_name(text: str, limit: int = 60) -> str:
     return f"{slug}-{digest[:8]}".lstrip("-")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ProcessEnv:
     """A session's environment as nox shows it: where it is, and what its commands get to see."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Workspace", "locate", "open_workspace"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Workspace:
     """A project as hwb sees it; `root` is where sessions work, `invoked_from` where the user stood."""
 

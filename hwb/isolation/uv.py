@@ -19,6 +19,7 @@ __all__ = ["UvInstaller"]
 
 _DEFAULTS = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 """Unless the user sets them: uv's own three retries take 10 s to find out that there is no network, one takes 2 s."""
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT")
 _MISLEADING = ("UV_SYSTEM_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "PYTHONHOME")
 """Variables that would point uv at another environment than the one that is meant."""
 
@@ -36,9 +37,13 @@ class UvInstaller:
         from hwb.context import current
 
         # seed packages come from an index, which a uv.toml may name; nothing else here needs configuration
-        plain = [] if "--seed" in params else ["--no-config"]
+        seeded = "--seed" in params
+        plain = [] if seeded else ["--no-config"]
+        env = _environment(current().outer_env)[0]
+        if not seeded:  # nothing is fetched, and uv would read every certificate of the machine each time
+            env = {name: value for name, value in env.items() if name not in _CERTIFICATES}
         argv = [self.uv, "venv", "--no-project", *plain, "-q", "--python", interpreter.path, *params, path]
-        done = proc.run(argv, env=_environment(current().outer_env)[0], check=False, capture=True, quiet=True)
+        done = proc.run(argv, env=env, check=False, capture=True, quiet=True)
         if done.return_code:
             raise IsolationError(
                 f"uv cannot make an environment with {interpreter.path}",

@@ -29,6 +29,7 @@ __all__ = [
     "verify_unmodified",
 ]
 
+
 def make_venv(
     path: str, interpreter: Interpreter, *, backend: str | None = None, params: Sequence[str] = (), reuse: bool = False
 ) -> Venv:

@@ -31,7 +31,7 @@ __all__ = ["Display", "Flags", "RunResult", "execute", "run"]
 _SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Flags:
     """What a run does differently when asked to; the words are nox's."""
 
@@ -44,7 +44,7 @@ class Flags:
     command: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Display:
     """How a person or a program sees the run; `stream` None means nobody does."""
 

@@ -18,7 +18,7 @@ __all__ = ["RunDir", "open_run_dir", "state_of"]
 NAME = ".hwb"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RunDir:
     """`.hwb/runs/<id>/`, held by a lock for as long as the run lives."""
 

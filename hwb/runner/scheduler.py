@@ -34,7 +34,7 @@ _RECIPE_PATIENCE = 2.0
 """Seconds that a recipe which computes (runs no command) gets beyond its time before the scheduler gives up on it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Limits:
     """What bounds a run: `capacities` of named resources, seconds for the whole run, what a failure does."""
 
@@ -47,7 +47,7 @@ class Limits:
     """Seconds after which a cancelled session that does not end is given up (its thread cannot be killed)."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Active:
     """A session that runs."""
 

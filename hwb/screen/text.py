@@ -52,7 +52,7 @@ MARKS = {
 """For each status: the sign, the sign where only ASCII can be shown, and the colour."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Style:
     """What the stream can show."""
 
@@ -74,7 +74,7 @@ class Style:
         return " · " if self.unicode else ", "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Options:
     """How much is shown, and where the end of a session's log comes from."""
 
@@ -286,7 +286,7 @@ def _report_line(tally: Tally, short: bool) -> list[str]:
     return [f"report: {tally.finished.report}"] if tally.finished and tally.finished.report and not short else []
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Record:
     """What is known of one session; `status` is queued, started, or what it ended with."""
 
@@ -301,7 +301,7 @@ class Record:
     remedy: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Tally:
     """The sessions of a run as its events tell of them."""
 

@@ -224,7 +224,9 @@ def test_an_environment_in_use_is_not_shared(project: Any) -> None:
         + "    end = time.time() + 20\n    while len(list(Path().glob('in-*'))) < 2 and time.time() < end: time.sleep(0.02)\n"
     )
     both = [
-        subprocess.Popen(project.command("run", "r"), cwd=project.root, env=project.env, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            project.command("run", "r"), cwd=project.root, env=project.env, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=60)[0] for process in both]
@@ -242,5 +244,3 @@ def test_a_missing_interpreter_is_an_error_with_candidates(project: Any) -> None
     assert sys.version.split()[0] in done.out or "uv python install" in done.out
     assert project.hwb("run", "-k", "r", "-p", "3").code == 0
     assert project.hwb("run", "r", "-P", "3", "-p", "3").code == 0
-
-

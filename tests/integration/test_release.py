@@ -206,9 +206,7 @@ def test_offline_says_what_is_missing(project: Any, tmp_path: Path) -> None:
 def test_without_uv_virtualenv_and_pip_do_it(project: Any) -> None:
     """uv is hidden from hwb's eyes; also a second time without a network."""
     repository(project, "pure-hatchling")
-    hide = project.write(
-        "import hwb\nfrom hwb.isolation import backends\nbackends.find_uv = lambda: None\n"
-    )
+    hide = project.write("import hwb\nfrom hwb.isolation import backends\nbackends.find_uv = lambda: None\n")
     (project.root / ".git" / "info" / "exclude").write_text("hwbfile.py\n")
     assert hide.exists()
     first = project.hwb("run", "release", "-v")

@@ -172,9 +172,7 @@ session.run(sys.executable, '-c', "import os; print(os.environ['NOX_CURRENT_SESS
 
 
 @pytest.mark.parametrize("decorator", [NONE, NONE.replace(")", ", process=True)")], ids=["thread", "process"])
-def test_nothing_of_hwbs_own_leaks_into_commands(
-    project: Any, decorator: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_hwbs_own_leaks_into_commands(project: Any, decorator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("PYTHON", "HWB_TEST_"))]:
         monkeypatch.delenv(name)
     show = "import os; print(sorted(k for k in os.environ if k.startswith(('PYTHON', 'HWB'))))"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hwb import fs
+from hwb.errors import HwbError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +70,47 @@ def test_remove_tree_forces_read_only_entries(tmp_path: Path) -> None:
     fs.remove_tree(tree)
 
     assert not tree.exists()
+
+
+def test_what_resists_is_made_writable_and_tried_once_more(tmp_path: Path) -> None:
+    """Called as shutil.rmtree calls it when an entry cannot be removed; root never gets there by itself."""
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    file = tree / "file"
+    file.write_text("x")
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    outside.chmod(0o400)
+    (tree / "link").symlink_to(outside)
+    (tree / "folder-link").symlink_to(tmp_path, target_is_directory=True)
+    file.chmod(0o400)
+
+    fs._force(str(tree), os.unlink, str(file))
+    fs._force(str(tree), os.unlink, str(tree / "link"))
+    fs._force(str(tree), os.scandir, str(tree / "inner"))  # a directory that could not be listed
+    fs._force(str(tree), os.scandir, str(tree / "folder-link"))
+    fs._force(str(tree), os.unlink, str(tree / "missing"))
+
+    assert sorted(os.listdir(tree)) == ["folder-link"]
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o400
+    before = stat.S_IMODE(tmp_path.stat().st_mode)
+    fs._force(str(tree), os.rmdir, str(tree))
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == before
+
+
+def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(_fd: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def broken(_fd: int, _operation: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(HwbError, match="has no locks"):
+        fs.FileLock(tmp_path / "lock").acquire()
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        fs.FileLock(tmp_path / "lock").acquire()
 
 
 def test_writable_is_found_out_by_writing(tmp_path: Path) -> None:

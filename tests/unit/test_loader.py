@@ -185,6 +185,13 @@ def test_mistakes_name_the_line(tmp_path: Path, name: str) -> None:
     assert caught.value.remedy or name in ("duplicate", "unknown-option")
 
 
+def test_a_nul_byte_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(HwbfileError, match="null bytes") as caught:
+        load(tmp_path, "import hwb\0\n")
+
+    assert caught.value.where.startswith(str(tmp_path / "hwbfile.py"))
+
+
 def test_a_missing_module_is_answered_with_the_block_that_declares_it(tmp_path: Path) -> None:
     with pytest.raises(HwbfileError) as caught:
         load(tmp_path, "import no_such_module_here\n")

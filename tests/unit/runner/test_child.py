@@ -166,9 +166,9 @@ def test_cancelling_asks_first_and_kills_after_its_grace(
     monkeypatch: pytest.MonkeyPatch, reason: str, number: int
 ) -> None:
     code = (
-        "import signal, sys, time\n"
-        f"signal.signal({int(number)}, lambda *_: print('asked', flush=True))\nprint('up', flush=True)\n"
-        "while True: time.sleep(600)"
+        "import os, signal, time\n"
+        f"signal.signal({int(number)}, lambda *_: os.write(1, b'asked\\n'))\nos.write(1, b'up\\n')\n"
+        "while True: time.sleep(0.05)  # short: a signal just before a long sleep is seen after it\n"
     )
     timers = later(monkeypatch)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
