@@ -133,7 +133,8 @@ def _dry_run(workspace: Workspace, plan: Plan, *, as_json: bool) -> int:
 
 
 def _execute(ctx: click.Context, workspace: Workspace, plan: Plan, options: dict[str, Any]) -> int:
-    from hwb.runner.api import Display, Flags, execute
+    from hwb.runner.api import Flags, execute
+    from hwb.runner.display import Display
 
     as_json = options["as_json"]
     flags = Flags(

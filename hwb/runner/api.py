@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from hwb import procgroup
 from hwb.errors import HwbError, UsageError
 from hwb.plan import Plan, PlannedSession, Request, make_plan
+from hwb.runner.display import Display, GuardedScreen, folds, is_board
 from hwb.runner.outcome import Outcome, Status, exit_code
 from hwb.spec import Services, SessionSpec, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hwb.artifacts import Artifact
-    from hwb.events import Event
     from hwb.runner.rundir import RunDir
-    from hwb.screen import Screen
     from hwb.workspace import Workspace
 
-__all__ = ["Display", "Flags", "RunResult", "execute", "run"]
+__all__ = ["Flags", "RunResult", "execute", "run"]
 
 _SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
@@ -42,20 +41,6 @@ class Flags:
     no_install: bool = False
     non_interactive: bool = False
     command: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Display:
-    """How a person or a program sees the run; `stream` None means nobody does."""
-
-    stream: TextIO | None = None
-    events: TextIO | None = None
-    """Where NDJSON goes (standard output under `--json`)."""
-    verbose: int = 0
-    quiet: bool = False
-    color: bool | None = None
-    interactive: bool = False
-    """A person sits at a terminal that commands may have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,13 +123,13 @@ class _Run:
         )
         self._jobs = self._job_count()
         self._single = len(plan.sessions) == 1
-        self._board = _is_board(display.stream) and not _is_board(display.events)
+        self._board = is_board(display.stream) and not is_board(display.events)
         self._numbers: dict[str, int] = {}
         self._dir: RunDir
         self._secrets: tuple[bytes, ...] = ()
         self._settings_json = workspace.settings.to_json()
         self._streamer: Any = None
-        self._screen: _Guarded | None = None
+        self._screen: GuardedScreen | None = None
         self._seen: set[str] = set()
         """Sessions whose log a person sees as it grows: their messages are in it."""
         self._files: list[Any] = []
@@ -220,10 +205,10 @@ class _Run:
         display = self._display
         one_by_one = self._jobs == 1
         plain = display.verbose > 0 or not self._board
-        streams = one_by_one and plain and not display.quiet and not _folds()
+        streams = one_by_one and plain and not display.quiet and not folds()
         screen = make_sink(
             stream,
-            mode="plain" if _is_board(stream) and not self._board else "auto",  # JSON lines on the same terminal
+            mode="plain" if is_board(stream) and not self._board else "auto",  # JSON lines on the same terminal
             verbose=display.verbose,
             quiet=display.quiet,
             color=display.color,
@@ -232,8 +217,8 @@ class _Run:
             last_line=lambda session: tail(self._log_path(session), 1, 4096),
             log_text=lambda session: log_blocks(self._log_path(session)),
         )
-        self._screen = _Guarded(screen, self._is_seen if not streams else lambda _session: True)
-        if streams or (display.verbose and not _folds()):
+        self._screen = GuardedScreen(screen, self._is_seen if not streams else lambda _session: True)
+        if streams or (display.verbose and not folds()):
             from hwb.runner.stream import Streamer
 
             self._streamer = Streamer(stream, blocks=not streams, silent=self._seen)
@@ -393,69 +378,8 @@ class _Run:
         return bool(entry.option("reuse_venv", policy == "yes"))
 
 
-class _Guarded:
-    """A screen that several threads use: the scheduler's draws, those of sessions report, print, or have the terminal.
-
-    One thing happens at a time; while a command has the terminal, nothing that pauses in between brings the board back.
-    Messages of sessions whose log is `seen` as it grows are not shown a second time.
-    """
-
-    __slots__ = ("_claims", "_lock", "_screen", "_seen")
-
-    def __init__(self, screen: Screen, seen: Callable[[str], bool]) -> None:
-        self._screen = screen
-        self._seen = seen
-        self._lock = threading.RLock()
-        self._claims = 0
-
-    def handle(self, event: Event) -> None:
-        if event.kind == "message" and event.session is not None and self._seen(event.session):
-            return
-        with self._lock:
-            self._screen.handle(event)
-
-    def tick(self, now: float) -> None:
-        with self._lock:
-            self._screen.tick(now)
-
-    def pause(self) -> None:
-        with self._lock:
-            self._claims += 1
-            self._screen.pause()
-
-    def resume(self) -> None:
-        with self._lock:
-            self._claims -= 1
-            if not self._claims:
-                self._screen.resume()
-
-    def beside(self, stream: TextIO, text: str) -> None:
-        """Write a text where the board is, which steps aside."""
-        with self._lock:
-            self.pause()
-            try:
-                stream.write(text)
-                stream.flush()
-            finally:
-                self.resume()
-
-    def close(self) -> None:
-        with self._lock:
-            self._screen.close()
-
-
 def _nothing() -> None:
     """No board to hide."""
-
-
-def _is_board(stream: TextIO | None) -> bool:
-    from hwb.screen.text import is_terminal
-
-    return stream is not None and is_terminal(stream) and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
-
-
-def _folds() -> bool:
-    return any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD"))
 
 
 def _check_arguments(flags: Flags, plan: Plan) -> None:

@@ -15,7 +15,8 @@ import hwb
 from hwb.errors import HwbError, NothingToRun, UsageError
 from hwb.events import make
 from hwb.runner import api
-from hwb.runner.api import Display, Flags, _Guarded
+from hwb.runner.api import Flags
+from hwb.runner.display import Display, GuardedScreen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +130,7 @@ class Screen:
 
 def test_nothing_brings_the_board_back_while_a_command_has_the_terminal() -> None:
     screen, stream = Screen(), io.StringIO()
-    guarded = _Guarded(screen, lambda session: session == "seen")  # type: ignore[arg-type]
+    guarded = GuardedScreen(screen, lambda session: session == "seen")  # type: ignore[arg-type]
     guarded.pause()
     guarded.beside(stream, "from a thread")
     assert "resume" not in screen.calls
@@ -142,7 +143,7 @@ def test_nothing_brings_the_board_back_while_a_command_has_the_terminal() -> Non
 
 def test_messages_that_are_on_the_screen_already_are_not_shown_again() -> None:
     screen = Screen()
-    guarded = _Guarded(screen, lambda session: session == "seen")  # type: ignore[arg-type]
+    guarded = GuardedScreen(screen, lambda session: session == "seen")  # type: ignore[arg-type]
     guarded.handle(make("message", "seen", level="info", text="x"))
     assert screen.calls == []
     guarded.handle(make("message", "other", level="info", text="x"))
