@@ -24,4 +24,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # `python -m hwb` puts the current directory first: a repository's own packages must not stand in for what hwb needs
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
     main()

@@ -255,12 +255,15 @@ def _recipes_of(module: ModuleType) -> list[Recipe]:
 
 
 def _execute(path: str, name: str) -> ModuleType:
-    """Run a user's file as a module called `name`; its directory is first on sys.path."""
+    """Run a user's file as a module called `name`; its directory is first on sys.path meanwhile, and last afterwards.
+
+    Last, because hwb imports what it needs when it needs it: a repository that has a `packaging` or `click` directory
+    at its top (those projects themselves have) must not be imported in place of the installed one.
+    """
     path = os.path.abspath(path)
     directory = os.path.dirname(path)
     _cache_bytecode_in_store(directory)
-    if directory not in sys.path:
-        sys.path.insert(0, directory)
+    sys.path.insert(0, directory)
     module = ModuleType(name)
     module.__file__ = path
     sys.modules[name] = module
@@ -276,6 +279,8 @@ def _execute(path: str, name: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # whatever a user's file raises is reported with its own line
         what = f"{os.path.basename(path)} cannot be loaded: {type(error).__name__}: {error}"
         raise HwbfileError(what, where=_last_line(error, directory, path), remedy=_load_remedy(error)) from error
+    finally:
+        sys.path[:] = [*(entry for entry in sys.path if entry != directory), directory]
     return module
 
 

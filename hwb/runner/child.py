@@ -39,7 +39,8 @@ _GRACE = 12.0
 def run_in_process(spec: SessionSpec, services: Services, context: Context) -> Outcome:
     """Run the session in a child, serving its questions; the child's death without an outcome is a failure."""
     started = time.monotonic()
-    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path)]
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    command = [sys.executable, "-c", _BOOT, json.dumps([*sys.path, package])]
     environment = {**os.environ, **context.mark}
     process = subprocess.Popen(
         command,

@@ -332,6 +332,21 @@ def test_an_empty_block_changes_nothing(project: Any) -> None:
     assert project.hwb("sessions").code == 0
 
 
+def test_a_repository_with_a_package_that_hwb_needs_itself(own: Any) -> None:
+    for name in ("packaging", "pyproject_hooks", "virtualenv", "json"):
+        own.write("raise RuntimeError('not this one')\n", f"{name}/__init__.py")
+    own.write(
+        "import hwb\n@hwb.recipe(venv_backend='none')\ndef r(session):\n"
+        "    try:\n        session.artifacts.wheel\n    except hwb.HwbError as error:\n        session.log('said: %s', error)\n"
+    )
+    done = own.hwb("run", "r")
+
+    assert done.code == 0, done.both
+    assert "said: no artifact is a wheel" in done.out
+    (own.root / "hwbfile.py").unlink()
+    assert own.hwb("sessions", "--json").code == 0
+
+
 def test_byte_code_stays_out_of_the_tree(own: Any) -> None:
     own.write("import hwb\n", "helper.py")
     own.write("import helper\n" + HWBFILE)

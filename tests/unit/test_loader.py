@@ -127,6 +127,16 @@ def test_recipes_of_a_helper_module_count_and_its_byte_code_stays_out_of_the_tre
     assert sorted(os.listdir(tmp_path)) == ["helper_of_mine.py", "hwbfile.py"]
 
 
+def test_the_repositorys_own_packages_never_stand_in_for_hwbs(tmp_path: Path) -> None:
+    """A repository of `packaging` itself, say: after loading, its directory is the last that is asked."""
+    (tmp_path / "helper_of_mine.py").write_text("VALUE = 7\n")
+    load(tmp_path, "import hwb, helper_of_mine\n")
+    load(tmp_path, "import hwb, helper_of_mine\n")
+
+    assert sys.path[-1] == str(tmp_path)
+    assert sys.path.count(str(tmp_path)) == 1
+
+
 def test_byte_code_is_kept_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = tmp_path / "store"
     monkeypatch.setenv("HWB_CACHE_DIR", str(store))
