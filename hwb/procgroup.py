@@ -63,14 +63,19 @@ def _carries(pid: int, wanted: str, *, whole: bool) -> bool:
     return any(link == wanted if whole else link.startswith(wanted) for link in chain)
 
 
-def kill_marked(run: str, session: str | None = None, *, rounds: int = 50) -> int:
-    """KILL every marked process until none is left (a fork may race with the scan); returns how many were met."""
+def kill_marked(run: str, session: str | None = None, *, rounds: int = 50, sure: bool = False) -> int:
+    """KILL every marked process until none is left (a fork may race with the scan); returns how many were met.
+
+    `sure` looks once more after nothing was found: for an instant after its start, a program's environment is empty.
+    """
     if sys.platform == "win32":
         return 0  # the Job Object has no strays
     met: set[int] = set()
+    looks = 2 if sure else 1
     for _ in range(rounds):
         pids = [pid for pid in marked(run, session) if not _zombie(pid)]
-        if not pids:
+        looks = looks - 1 if not pids else 2 if sure else 1
+        if not looks:
             break
         for pid in pids:
             met.add(pid)

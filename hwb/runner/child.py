@@ -76,7 +76,7 @@ def _end_the_rest(process: subprocess.Popen[bytes], spec: SessionSpec) -> None:
     """What the recipe forked holds the pipe that we read from: it ends with the process."""
     process.wait()
     procgroup.stop_group(process.pid, (0, 0))
-    procgroup.kill_marked(spec.run_id, str(spec.number))
+    procgroup.kill_marked(spec.run_id, str(spec.number), sure=True)
 
 
 def _stop(process: subprocess.Popen[bytes], reason: str) -> None:

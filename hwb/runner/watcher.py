@@ -143,7 +143,7 @@ def _kill_marked(run_id: str) -> None:
         sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from hwb.procgroup import kill_marked
 
-    kill_marked(run_id)
+    kill_marked(run_id, sure=True)
 
 
 def _close_report(path: str) -> None:

@@ -220,7 +220,7 @@ def _end_processes(context: Context, spec: SessionSpec) -> None:
         context.groups.remove(group)
         context.announce_group(group, False)
     if context.token.cancelled or (context.deadline is not None and time.monotonic() >= context.deadline):
-        procgroup.kill_marked(spec.run_id, str(spec.number))
+        procgroup.kill_marked(spec.run_id, str(spec.number), sure=True)
 
 
 def _terminate() -> int:
