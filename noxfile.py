@@ -134,15 +134,22 @@ def minimums(session: nox.Session) -> None:
     if find_uv() is None:
         skip(session, "uv", "the oldest versions are found by uv's --resolution=lowest-direct, and there is no uv")
     install_dev(session)
-    session.install("--resolution=lowest-direct", "--reinstall-package", "headless-wheel-builder", "-e", ".[uv]")
+    # --upgrade: what the development group brought in newer must not stay
+    session.install("--resolution=lowest-direct", "--upgrade", "-e", ".[uv]")
     session.run("python", "-c", _VERSIONS)
     chosen = ["tests/unit", "tests/integration/test_environments.py", "tests/integration/test_local_index.py"]
     session.run("pytest", *chosen, "-m", "not slow", *(session.posargs or workers()))
 
 
 _VERSIONS = """
-from importlib.metadata import version
-print(*(f"{name} {version(name)}" for name in ("click", "packaging", "pyproject-hooks", "virtualenv", "uv")), sep=", ")
+import re
+from importlib.metadata import requires, version
+wanted = [text for text in requires("headless-wheel-builder") if "tomli" not in text]
+floors = [re.match(r"([A-Za-z-]+)>=([0-9.]+)", text) for text in wanted]
+found = {floor[1]: (version(floor[1]), floor[2]) for floor in floors}
+print(*(f"{name} {is_there}" for name, (is_there, _) in found.items()), sep=", ")
+wrong = {name: pair for name, pair in found.items() if (pair[0] + ".0.0").find(pair[1]) != 0}
+assert not wrong, f"not the floor: {wrong}"
 """
 
 

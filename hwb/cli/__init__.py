@@ -56,7 +56,7 @@ class _Lazy(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=False)
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.option("--directory", metavar="DIR", help="Work in this project instead of the current directory.")
 @click.option("-f", "--file", metavar="FILE", help="The hwbfile (default: hwbfile.py here or above).")
 @click.version_option(__version__, message="hwb %(version)s")
@@ -64,6 +64,14 @@ class _Lazy(click.Group):
 def main(ctx: click.Context, directory: str | None, file: str | None) -> None:
     """From commits to verified, published wheels: recipes that you can read, override and run one by one."""
     ctx.obj = {"directory": directory, "file": file}
+    help_without_command(ctx)
+
+
+def help_without_command(ctx: click.Context) -> None:
+    """A group without a command shows its help and ends with 2, whatever click's version makes of it."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        ctx.exit(2)
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -84,9 +92,6 @@ def _invoke(arguments: Sequence[str]) -> int:
     try:
         result = main.main(list(arguments), prog_name="hwb", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 2
     except click.ClickException as error:
         error.show()
         return 2

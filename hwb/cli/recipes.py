@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwb.cli import workspace_of
+from hwb.cli import help_without_command, workspace_of
 
 if TYPE_CHECKING:
     from hwb.declare import Recipe
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("recipes")
-def command() -> None:
+@click.group("recipes", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """List, show or eject recipes."""
+    help_without_command(ctx)
 
 
 @command.command("list")

