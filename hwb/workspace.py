@@ -53,6 +53,20 @@ def locate(directory: str | None, file: str | None) -> tuple[str, str | None]:
     return root, None
 
 
+def _check_backend(settings: Settings) -> None:
+    """A backend that a setting names is checked like one that a recipe names; the default one needs no look."""
+    source = settings.source("default-venv-backend")
+    if source == "default":
+        return
+    from hwb.errors import ConfigError
+    from hwb.isolation.backends import parse_backend
+
+    try:
+        parse_backend(settings.get("default-venv-backend"))
+    except ValueError as error:
+        raise ConfigError(f"default-venv-backend: {error}", where=source, remedy="write uv|virtualenv") from error
+
+
 def open_workspace(
     directory: str | None = None, file: str | None = None, options: Mapping[str, Any] | None = None
 ) -> Workspace:
@@ -67,5 +81,6 @@ def open_workspace(
             f"HWB_ORG_FILE names {organisation}, which does not exist", remedy="mend or unset HWB_ORG_FILE"
         )
     settings = config.load(root, options=options or {}, org_file=organisation)
+    _check_backend(settings)
     catalog = load_catalog(hwbfile, organisation)
     return Workspace(root, hwbfile, organisation, settings, catalog, os.getcwd())

@@ -160,6 +160,7 @@ class _Run:
         names = [safe_name(name) for name in self._plan.ids]
         self._dir = open_run_dir(self._workspace.root, names, self._settings.get("keep-runs"))
         watcher = Watcher(self._dir.id, self._dir.report)
+        watcher.temporary(os.path.join(self._dir.path, "envs"))
         ledger = Ledger(self._dir.ledger)
         self._secrets = secret_values(os.environ, self._settings.get("secrets"))
         bus = Bus(self._sinks(), Redactor(self._secrets))

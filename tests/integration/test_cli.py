@@ -219,6 +219,14 @@ def test_settings_from_variables_and_wrong_ones(own: Any) -> None:
     assert "HWB_JOBS" in warned.out
     assert "HWB_TEST_X" not in warned.out
     assert own.hwb("run", "a", HWB_JOBS="many").code == 2
+    for arguments, variables, place in (
+        (["--default-venv-backend", "conda"], {}, "--default-venv-backend"),
+        ([], {"HWB_DEFAULT_VENV_BACKEND": "wat"}, "HWB_DEFAULT_VENV_BACKEND"),
+    ):
+        backend = own.hwb("run", "a", *arguments, **variables)
+        assert backend.code == 2, backend.both
+        assert f"at: {place}" in backend.err
+    assert own.hwb("run", "a", "--default-venv-backend", "virtualenv").code == 0
     own.write("[tool.hwb]\njosb = 2\n", "pyproject.toml")
     wrong = own.hwb("run", "a")
     assert wrong.code == 2

@@ -171,6 +171,17 @@ def test_a_run_inside_a_run(project: Any, tree: Tree) -> None:
     wait_for(lambda: not tree.survivors(), 10)
 
 
+def test_a_killed_run_leaves_no_environment(project: Any, tree: Tree) -> None:
+    project.write(
+        "import hwb, sys\n@hwb.recipe\ndef r(session):\n"
+        f"    session.run(sys.executable, {str(project.root / 'tree.py')!r}, {str(tree.folder)!r}, external=True)\n"
+    )
+    process = interrupt(project, tree, "KILL", "r")
+    check(project, tree, process, "KILL")
+
+    wait_for(lambda: not (project.runs()[-1] / "envs").exists(), 10)
+
+
 def test_background_processes_end_with_their_session(project: Any, tree: Tree) -> None:
     project.write(
         "import hwb, sys, time\nfrom pathlib import Path\n@hwb.recipe(venv_backend='none')\ndef r(session):\n"
