@@ -88,7 +88,7 @@ def _build_sdist(
     from contextlib import ExitStack
 
     from hwb.builder.normalise import normalise_sdist
-    from hwb.source import snapshot
+    from hwb.snapshot import snapshot
 
     with ExitStack() as stack:
         with phase("resolve"):

@@ -37,7 +37,7 @@ def hook_environment(bin_dir: str, place: str, epoch: int, *, in_tree: bool = Fa
     the same path in every run), `epoch` the time of the sources in seconds. An `in_tree` backend leaves no byte code
     beside itself, where it would become part of the sdist; others warm the byte code of the shared environment.
     """
-    from hwb.source import safe_directory
+    from hwb.snapshot import safe_directory
 
     outer = current().outer_env
     kept = {name: value for name, value in outer.items() if _is_allowed(name)}

@@ -19,6 +19,9 @@ __all__ = ["invoke", "main"]
 
 _COMMANDS = {
     "run": ("hwb.cli.run", "Run sessions: hwb run release, hwb run build test."),
+    "build": ("hwb.cli.build", "Build a directory, archive or repository into an sdist and a wheel."),
+    "check": ("hwb.cli.check", "Are these wheels and sdists what they claim to be?"),
+    "inspect": ("hwb.cli.inspect", "What can be known about a project without running it?"),
     "sessions": ("hwb.cli.sessions", "List every session, or draw their graph."),
     "recipes": ("hwb.cli.recipes", "List, show or eject recipes."),
     "demo": ("hwb.cli.demo", "Make a small project to play with."),

@@ -13,7 +13,7 @@ import pytest
 
 from hwb import context
 from hwb.errors import SourceError
-from hwb.source import snapshot
+from hwb.snapshot import snapshot
 
 Write = Callable[..., Path]
 WHO = {
