@@ -21,9 +21,11 @@ from hwb.errors import Cancelled, CommandFailed, CommandTimeout, ProgramNotFound
 from hwb.redact import MaskingPump, Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Completed", "Grace", "failure", "run", "shown", "which"]
+    Spawn = Callable[[int], "Adopted"]
+
+__all__ = ["Adopted", "Completed", "Grace", "failure", "run", "shown", "which"]
 
 Grace = tuple["float | None", "float | None"]
 _PUMP_PATIENCE = 0.5
@@ -95,12 +97,14 @@ def run(
     interactive: bool = False,
     quiet: bool = False,
     umask: int = -1,
+    spawn: Spawn | None = None,
 ) -> Completed:
     """Run a command to its end and return what became of it.
 
     `env` is the whole environment (None: the session's outer one); `capture` returns the output instead of logging
     it; `quiet` writes no command event; `interactive` gives it the terminal when the run has one; `umask` is the
-    child's own (-1: inherited; Windows has none). Times in seconds.
+    child's own (-1: inherited; Windows has none); `spawn` starts it in another way, with its output going to that
+    descriptor (then directory, environment and umask are the caller's business). Times in seconds.
     Raises ProgramNotFound, CommandFailed (`check`), CommandTimeout, SessionTimeout, Cancelled.
     """
     context = current()
@@ -114,7 +118,7 @@ def run(
     if interactive and context.terminal is not None and not capture and stdout is None:
         code, output = context.terminal.run(command, where, whole_env, context), None
     else:
-        code, output = _Command(context, command, where, whole_env, umask).complete(
+        code, output = _Command(context, command, where, whole_env, umask, spawn).complete(
             capture, stdout, stderr, timeout, idle_timeout or context.idle_timeout, grace or context.grace
         )
     done = Completed(command, code, time.monotonic() - started, output)
@@ -141,20 +145,72 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+class Adopted:
+    """A process that another one started and waits for: `ended` is a pipe that carries its exit code at the end.
+
+    It leads a process group, as started ones do. A pipe that ends without a code counts as a KILL.
+    """
+
+    __slots__ = ("_ended", "_text", "pid", "returncode")
+
+    def __init__(self, pid: int, ended: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = ended
+        self._text = b""
+
+    def fileno(self) -> int:
+        """A descriptor that can be read from when the process has ended."""
+        return self._ended
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+            self._read()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; subprocess.TimeoutExpired after that many seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.returncode is None:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not select.select([self._ended], [], [], left)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            self._read()
+        return self.returncode
+
+    def _read(self) -> None:
+        data = os.read(self._ended, 64)
+        self._text += data
+        if not data or self._text.endswith(b"\n"):
+            self.returncode = int(self._text) if self._text.strip() else -signal.SIGTERM.value
+            os.close(self._ended)
+            self._ended = -1
+
+
 class _Command:
     """One running command of one context."""
 
-    __slots__ = ("_argv", "_context", "_cwd", "_env", "_process", "_pump", "_umask", "_watched")
+    __slots__ = ("_argv", "_context", "_cwd", "_env", "_process", "_pump", "_spawn", "_umask", "_watched")
 
-    def __init__(self, context: Context, argv: tuple[str, ...], cwd: str, env: dict[str, str], umask: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        argv: tuple[str, ...],
+        cwd: str,
+        env: dict[str, str],
+        umask: int,
+        spawn: Spawn | None = None,
+    ) -> None:
         self._context = context
         self._argv = argv
         self._cwd = cwd
         self._env = env
         self._umask = umask
+        self._spawn = spawn
         self._pump: MaskingPump | None = None
         self._watched = -1
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | Adopted
 
     def complete(
         self,
@@ -192,7 +248,21 @@ class _Command:
         if stderr is None:
             stderr = self._context.log.fileno()
         try:
-            self._process = subprocess.Popen(
+            self._process = self._popen(stdout, stderr)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise self._not_started(error) from error
+        except OSError as error:
+            raise CommandFailed(f"{self._argv[0]} could not be started: {error.strerror}") from error
+        finally:
+            if self._pump is not None:
+                self._pump.close_parent()
+        self._context.groups.append(self._process.pid)
+        self._context.announce_group(self._process.pid)
+
+    def _popen(self, stdout: int | IO[Any], stderr: int | IO[Any]) -> subprocess.Popen[bytes] | Adopted:
+        if self._spawn is not None:
+            return self._spawn(stdout if isinstance(stdout, int) else stdout.fileno())
+        process = subprocess.Popen(
                 self._argv,
                 cwd=self._cwd,
                 env=self._env,
@@ -202,16 +272,8 @@ class _Command:
                 umask=self._umask,
                 **procgroup.popen_options(),
             )
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            raise self._not_started(error) from error
-        except OSError as error:
-            raise CommandFailed(f"{self._argv[0]} could not be started: {error.strerror}") from error
-        finally:
-            if self._pump is not None:
-                self._pump.close_parent()
-        procgroup.adopt(self._process)
-        self._context.groups.append(self._process.pid)
-        self._context.announce_group(self._process.pid)
+        procgroup.adopt(process)
+        return process
 
     def _not_started(self, error: OSError) -> CommandFailed:
         if not os.path.isdir(self._cwd):
@@ -227,7 +289,7 @@ class _Command:
                 procgroup.stop_group(self._process.pid, grace, reap=self._process.poll)
                 self._process.wait()
                 raise why
-            return self._process.returncode
+            return self._process.wait()
         finally:
             if self._process.poll() is None:  # an unexpected exception: leave nothing behind
                 procgroup.stop_group(self._process.pid, (0, 0), reap=self._process.poll)
@@ -289,18 +351,25 @@ class _Waiter:
 
     __slots__ = ("_pidfd", "_poll", "_process")
 
-    def __init__(self, process: subprocess.Popen[bytes], cancel_fd: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Adopted, cancel_fd: int) -> None:
         self._process = process
         self._pidfd = -1
         self._poll: Any = None
         if sys.platform == "linux":
-            try:
-                self._pidfd = os.pidfd_open(process.pid)
-            except OSError:
+            ended = process.fileno() if isinstance(process, Adopted) else self._descriptor(process.pid)
+            if ended < 0:
                 return  # an old kernel: fall back to looking every few milliseconds
             self._poll = select.poll()
-            self._poll.register(self._pidfd, select.POLLIN)
+            self._poll.register(ended, select.POLLIN | select.POLLHUP)
             self._poll.register(cancel_fd, select.POLLIN | select.POLLHUP)
+
+    def _descriptor(self, pid: int) -> int:
+        if sys.platform == "linux":
+            try:
+                self._pidfd = os.pidfd_open(pid)
+            except OSError:
+                pass
+        return self._pidfd
 
     def __enter__(self) -> _Waiter:
         return self

@@ -70,21 +70,18 @@ class Session(CommandSession):
         Raises BuildError, ValidationError, AnalyzeError, SourceError.
         """
         from hwb.builder.engine import build_project
+        from hwb.builder.options import BuildOptions, Source
 
+        options = BuildOptions(
+            (self._default_interpreter(),), sdist=sdist, wheel=wheel, config_settings=config_settings or {}
+        )
         with self._finalisable():
-            built = build_project(
-                self._spec.root,
-                self.output_dir,
-                self._default_interpreter(),
-                sdist=sdist,
-                wheel=wheel,
-                config_settings=config_settings,
-            )
+            built = build_project(Source(self._spec.root, self._spec.root), self.output_dir, options)
+        self.log("%s", built.why)
         source = self.emit(built.sdist) if built.sdist else None
         parent = source.sha256 if source is not None else ""
         made = [source] if source is not None else []
-        if built.wheel:
-            made.append(self.emit(built.wheel, parent=parent))
+        made += [self.emit(path, parent=parent) for path in built.wheels]
         from hwb.artifacts import write_manifest
 
         write_manifest(self.output_dir, self._services.ledger)

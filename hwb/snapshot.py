@@ -8,373 +8,340 @@ from tags (and say `-dirty`) see what they would have seen in the user's tree.
 from __future__ import annotations
 
 import os
-import re
 import stat
+import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hwb.context import current
 from hwb.errors import SourceError
+from hwb.litter import is_litter_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
-__all__ = ["Snapshot", "safe_directory", "snapshot"]
+    from hwb.git import Repository, State
 
-_VCS = frozenset({".git", ".hg", ".svn", ".bzr", "CVS"})
-_CACHES = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox", ".eggs"})
-_OUTPUTS = frozenset({"build", "dist"})
+__all__ = ["Snapshot", "Tree", "read_tree", "snapshot"]
+
 _GIT_CONFIG = (
     r"^(core\.(autocrlf|eol|filemode|symlinks|ignorecase|precomposeunicode)|extensions\.objectformat|filter\..*)$"
 )
 """Settings that decide whether a file counts as changed (and so whether a version says `-dirty`)."""
-_GIT_PLACE = re.compile(
-    r"GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR|PREFIX|NAMESPACE|GRAFT_FILE"
-    r"|SHALLOW_FILE|CONFIG|QUARANTINE_PATH|CONFIG_(PARAMETERS|COUNT|KEY_\d+|VALUE_\d+))"
-)
-"""What git sets for its hooks: a build started by one must look at the project, not at the hook's repository."""
 
 
-@dataclass(frozen=True, slots=True)
+class Tree:
+    """The sources of a project at one moment: what is copied, and what a digest of them is made of.
+
+    `top` is the repository's directory (without git the project's own), `prefix` the project's place in it ("" or
+    "a/b/"). Names are relative to `top`, `/` between parts.
+    """
+
+    __slots__ = ("_digest", "_exclude", "_names", "_time", "contents", "included", "prefix", "root", "state", "top")
+
+    def __init__(
+        self, root: str, exclude: Sequence[str], state: State | None, included: Sequence[str] = ()
+    ) -> None:
+        self.root = root
+        self.state = state
+        self.top = state.repository.top if state is not None else root
+        self.prefix = state.repository.prefix if state is not None else ""
+        self.contents: dict[str, str] = {}
+        self._exclude = [path for path in exclude if path.startswith(root + os.sep)]
+        self.included = tuple(included)
+        """Files that git ignores and that are sources nevertheless."""
+        self._digest = ""
+        self._names: list[str] | None = None
+        self._time: int | None = None
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that is checked out; None without git or before the first."""
+        return self.state.head if self.state is not None else None
+
+    @property
+    def digest(self) -> str:
+        """Hex digest that changes with anything a build may read."""
+        from hwb.digest import git_digest, plain_digest
+
+        if not self._digest:
+            if self.state is not None:
+                self._digest = git_digest(self.state, self._exclude, self.included)
+            else:
+                self._digest, self.contents = plain_digest(self.root, self._exclude)
+        return self._digest
+
+    def untracked(self) -> list[str]:
+        """Sources that git neither tracks nor ignores; empty without git."""
+        from hwb.digest import untracked
+
+        return untracked(self.state, self._exclude) if self.state is not None else []
+
+    def names(self) -> list[str]:
+        """Every source, those of submodules included."""
+        if self._names is None:
+            self._names = self._all_names()
+        return self._names
+
+    def _all_names(self) -> list[str]:
+        from hwb.digest import plain_files
+
+        if self.state is None:
+            return [name.replace(os.sep, "/") for name in plain_files(self.root, self._exclude)]
+        return [name for name in self._own_names() if not name.endswith("/")] + [
+            f"{folder}{name}" for folder, below in self.nested() if below is not None for name in below.names()
+        ]
+
+    def _own_names(self) -> list[str]:
+        assert self.state is not None
+        tracked = [name + "/" if mode == "160000" else name for _, mode, _, name in self.state.entries]
+        own = (name for name in tracked if ".hwb" not in name.split("/"))
+        return sorted({*own, *self.untracked(), *self.included})
+
+    def fingerprints(self) -> dict[str, str]:
+        """What stands for each source (an object name, a hash of bytes): two trees are compared by it."""
+        from hwb.digest import content
+
+        if self.state is None:
+            return dict(self.contents) if self.digest else {}
+        found = {name: f"{mode} {oid}" for _, mode, oid, name in self.state.entries}
+        for name in (*self.state.changed, *self.untracked(), *self.included):
+            found[name] = os.fsdecode(content(self.state, name))
+        return found
+
+    def nested(self) -> list[tuple[str, Tree | None]]:
+        """Submodules and repositories cloned into this one, with their `name/`; None for one without a checkout."""
+        from hwb.git import discover, read_state
+
+        found: list[tuple[str, Tree | None]] = []
+        for name in self._own_names() if self.state is not None else ():
+            if name.endswith("/"):
+                path = os.path.realpath(os.path.join(self.top, name))
+                inner = discover(path) if os.path.isdir(path) else None
+                below = inner if inner is not None and inner.top != self.top else None
+                found.append((name, None if below is None else Tree(path, self._exclude, read_state(below))))
+        return found
+
+    @property
+    def epoch(self) -> int:
+        """SOURCE_DATE_EPOCH, else the commit's time, else the newest source's (Unix, seconds). Raises SourceError."""
+        given = current().outer_env.get("SOURCE_DATE_EPOCH")
+        if given:
+            return checked_epoch(given)
+        if self._time is None:
+            self._time = self._commit_time() if self.commit else self._newest()
+        return self._time
+
+    def _commit_time(self) -> int:
+        assert self.state is not None
+        (shown,) = self.state.repository.must(("log", "-1", "--no-show-signature", "--format=%ct", "HEAD"))
+        return int(shown)
+
+    def _newest(self) -> int:
+        times = [_mtime(os.path.join(self.top, name)) for name in self.names()]
+        return max(times, default=0)
+
+
+def checked_epoch(text: str) -> int:
+    """The value of SOURCE_DATE_EPOCH. Raises SourceError when it is no Unix time in seconds."""
+    if not text.isdecimal() or int(text) >= 1 << 32:
+        remedy = "set it to seconds since 1970, or unset it"
+        raise SourceError(f"SOURCE_DATE_EPOCH is {text!r}, not a Unix time in seconds", remedy=remedy)
+    return int(text)
+
+
+def _mtime(path: str) -> int:
+    try:
+        return int(os.lstat(path).st_mtime)
+    except OSError:
+        return 0
+
+
+def read_tree(root: str, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Tree:
+    """Look at a project's sources; nothing is written. `exclude` names directories whose untracked content is none.
+
+    `include` are git pathspecs, relative to the project, of ignored files that are sources nevertheless. A directory that the repository around it ignores is a tree of its own. Raises SourceError.
+    """
+    from hwb.git import discover, read_state
+
+    top = os.path.realpath(root)
+    if not os.path.isdir(top):
+        raise SourceError(f"there is no directory {root}")
+    outside = [os.path.realpath(path) for path in exclude]
+    repository = discover(top)
+    if repository is not None:
+        tree = Tree(top, outside, read_state(repository), _included(repository, include))
+        if not repository.prefix or any(name.startswith(repository.prefix) for name in tree.names()):
+            return tree
+    return Tree(top, outside, None)
+
+
+def _included(repository: Repository, patterns: Sequence[str]) -> list[str]:
+    if not patterns:
+        return []
+    below = [_below(repository.prefix, pattern) for pattern in patterns]
+    (answer,) = repository.must(("ls-files", "-o", "-i", "--exclude-standard", "-z", "--", *below))
+    return [name for name in os.fsdecode(answer).split("\0") if name and not is_litter_path(name)]
+
+
+def _below(prefix: str, pattern: str) -> str:
+    """A pathspec relative to the project as one relative to the repository; `:(glob)x` is `:(glob)prefix/x`."""
+    magic, close, rest = pattern.partition(")") if pattern.startswith(":(") else ("", "", pattern)
+    return f"{magic}{close}{prefix}{rest}"
+
+
 class Snapshot:
     """A copy of a project: `epoch` is the time of its sources (Unix, seconds), `files` lie below `path`, sorted."""
 
-    path: str
-    epoch: int
-    commit: str | None
-    files: tuple[str, ...]
+    __slots__ = ("commit", "epoch", "files", "path")
+
+    def __init__(self, path: str, epoch: int, commit: str | None, files: tuple[str, ...]) -> None:
+        self.path = path
+        self.epoch = epoch
+        self.commit = commit
+        self.files = files
 
 
 @contextmanager
-def snapshot(root: str, target: str, *, exclude: Sequence[str] = ()) -> Iterator[Snapshot]:
+def snapshot(source: str | Tree, target: str, *, exclude: Sequence[str] = ()) -> Iterator[Snapshot]:
     """Copy a project to exactly `target`, and remove the copy (and what a killed run left there) afterwards.
 
-    In git the whole repository is copied and the path is that of the project inside it. `exclude` names directories
-    whose untracked content is no source (the output directory). Raises SourceError: unreadable, or a link that leaves
-    the tree.
+    In git the whole repository is copied and the path is that of the project inside it. Raises SourceError: unreadable,
+    or a link that leaves the tree.
     """
     from hwb.fs import remove_tree
 
     remove_tree(target)
     os.makedirs(target)
     try:
-        top = os.path.realpath(root)
-        inside = {path for path in map(os.path.realpath, exclude) if path.startswith(top + os.sep)}
-        yield _take(top, os.path.abspath(target), inside)
+        tree = source if isinstance(source, Tree) else read_tree(source, exclude)
+        yield _take(tree, os.path.abspath(target))
     finally:
         remove_tree(target)
 
 
-def _take(root: str, target: str, exclude: set[str]) -> Snapshot:
-    if not os.path.isdir(root):
-        raise SourceError(f"there is no directory {root}")
-    git = _Git.around(root)
-    tree = _GitTree(git, exclude | {os.path.join(root, name) for name in _OUTPUTS}) if git is not None else None
-    if tree is None or not any(name.startswith(tree.prefix) for name in tree.files):
-        tree = None  # no git, or a directory that the repository around it ignores: a tree of its own
-    top = tree.git.top if tree is not None else root
-    prefix = tree.prefix if tree is not None else ""
-    copied = _copy(top, target, tree.files if tree is not None else _walk(root, exclude))
-    epoch = _epoch(tree.git.commit_time if tree is not None else None, copied)
-    if tree is not None:
-        tree.write_private_git(target)
-    _set_times(target, epoch)
-    files = tuple(name[len(prefix) :] for name, _ in copied if name.startswith(prefix))
-    commit = tree.git.commit if tree is not None else None
-    return Snapshot(os.path.join(target, *prefix.split("/")).rstrip(os.sep), epoch, commit, files)
-
-
-def _epoch(commit_time: int | None, copied: list[tuple[str, int]]) -> int:
-    """SOURCE_DATE_EPOCH, else the commit's time, else the newest source's: the same in every run."""
-    given = current().outer_env.get("SOURCE_DATE_EPOCH")
-    if given:
-        if not given.isdecimal() or int(given) >= 1 << 32:
-            remedy = "set it to seconds since 1970, or unset it"
-            raise SourceError(f"SOURCE_DATE_EPOCH is {given!r}, not a Unix time in seconds", remedy=remedy)
-        return int(given)
-    return commit_time if commit_time is not None else max((mtime for _, mtime in copied), default=0)
+def _take(tree: Tree, target: str) -> Snapshot:
+    epoch = tree.epoch
+    copied = _copy(tree.top, target, tree.names(), epoch)
+    if tree.state is not None:
+        _write_private_git(tree, tree.state, target)
+    files = tuple(name[len(tree.prefix) :] for name in copied if name.startswith(tree.prefix))
+    path = os.path.join(target, *tree.prefix.split("/")).rstrip(os.sep)
+    return Snapshot(path, epoch, tree.commit, files)
 
 
 # --- copying ---------------------------------------------------------------------------------------------------------
 
 
-def _copy(top: str, target: str, names: Iterable[str]) -> list[tuple[str, int]]:
-    """Copy files and links; each name with its time. A name that is gone by now (deleted, not committed) is skipped."""
-    copied = []
+def _copy(top: str, target: str, names: Iterable[str], epoch: int) -> list[str]:
+    """Copy files and links, all with one time: setuptools and others put it into archives.
+
+    A name that is gone by now (deleted, not committed) is skipped; returns the others.
+    """
+    copied: list[str] = []
     folders = {target}
     for name in sorted(names):
         source, place = os.path.join(top, name), os.path.join(target, name)
-        try:
-            status = os.lstat(source)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
         folder = os.path.dirname(place)
         if folder not in folders:
             os.makedirs(folder, exist_ok=True)
-            folders.add(folder)
-        if _copy_one(top, source, place, status):
-            copied.append((name.replace(os.sep, "/"), int(status.st_mtime)))
+            while folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+        if _copy_one(top, source, place, epoch):
+            copied.append(name)
+    for folder in folders:
+        os.utime(folder, (epoch, epoch))
     return copied
 
 
-def _copy_one(top: str, source: str, place: str, status: os.stat_result) -> bool:
-    import shutil
-    from pathlib import Path
-
+def _copy_one(top: str, source: str, place: str, epoch: int) -> bool:
+    try:
+        status = os.lstat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     if stat.S_ISLNK(status.st_mode):
-        Path(place).symlink_to(_check_link(top, source))
+        os.symlink(_check_link(top, source), place)
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(place, (epoch, epoch), follow_symlinks=False)
         return True
     if not stat.S_ISREG(status.st_mode):
         return False  # a socket or a pipe is no source
     try:
-        shutil.copyfile(source, place)
+        _copy_bytes(source, place, status)
     except OSError as error:
         raise SourceError(f"a source file cannot be copied: {error.strerror}", where=source) from error
-    Path(place).chmod(0o755 if status.st_mode & stat.S_IXUSR else 0o644)
+    os.utime(place, (epoch, epoch))
     return True
 
 
-def _check_link(top: str, link: str) -> Path:
-    """Where a link points. Backends follow links: what lies outside would silently become part of the distribution."""
-    from pathlib import Path
+def _copy_bytes(source: str, place: str, status: os.stat_result) -> None:
+    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    binary = getattr(os, "O_BINARY", 0)
+    incoming = os.open(source, os.O_RDONLY | binary)
+    try:
+        outgoing = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | binary, mode)
+        try:
+            while block := os.read(incoming, 1 << 20):
+                _write_all(outgoing, block)
+            if sys.platform != "win32":
+                os.fchmod(outgoing, mode)  # whatever the umask is
+        finally:
+            os.close(outgoing)
+    finally:
+        os.close(incoming)
 
-    text = Path(link).readlink()
+
+def _write_all(descriptor: int, block: bytes) -> None:
+    while block:
+        block = block[os.write(descriptor, block) :]
+
+
+def _check_link(top: str, link: str) -> str:
+    """Where a link points. Backends follow links: what lies outside would silently become part of the distribution."""
+    text = os.readlink(link)
     reached = os.path.realpath(link)
-    if text.is_absolute() or (reached != top and not reached.startswith(top + os.sep)):
+    if os.path.isabs(text) or (reached != top and not reached.startswith(top + os.sep)):
         remedy = "replace the link by a relative one inside the project, or by the file itself"
         raise SourceError(f"this link leaves the source tree: it points to {text}", where=link, remedy=remedy)
     return text
 
 
-def _set_times(target: str, epoch: int) -> None:
-    """One time for everything: setuptools and others copy it into archives."""
-    follow = os.utime not in os.supports_follow_symlinks
-    for folder, folders, files in os.walk(target):
-        folders[:] = [name for name in folders if name != ".git"]
-        for name in (*files, *folders):
-            try:
-                os.utime(os.path.join(folder, name), (epoch, epoch), follow_symlinks=follow)
-            except FileNotFoundError:
-                pass  # a link to nothing, where the system cannot set a link's own time
-    os.utime(target, (epoch, epoch))
+# --- the private repository ------------------------------------------------------------------------------------------
 
 
-def _walk(root: str, exclude: set[str]) -> Iterator[str]:
-    """The sources of a tree without git: everything but repositories, environments, caches and outputs."""
-    # an unpacked sdist is no working tree: its egg-info is what setuptools knows the files by
-    unpacked = os.path.isfile(os.path.join(root, "PKG-INFO"))
-    for folder, folders, files in os.walk(root, onerror=_unreadable):
-        below = "" if folder == root else os.path.relpath(folder, root) + os.sep
-        links = [name for name in folders if _is_link(os.path.join(folder, name))]
-        folders[:] = [
-            name for name in folders if name not in links and _is_source(folder, name, root, exclude, unpacked)
-        ]
-        yield from (below + name for name in (*files, *links))
+def _write_private_git(tree: Tree, state: State, target: str) -> None:
+    """A `.git` of the copy's own: objects by reference, everything that tells the version by value."""
+    import shutil
+
+    git, place = state.repository, os.path.join(target, ".git")
+    os.makedirs(os.path.join(place, "objects", "info"))
+    os.makedirs(os.path.join(place, "refs"))
+    _write(place, "objects/info/alternates", os.path.join(git.common_dir, "objects") + "\n")
+    _write(place, "config", _config(git))
+    _write(place, "HEAD", f"ref: refs/heads/{state.branch}\n" if state.branch is not None else f"{state.head}\n")
+    _write(place, "packed-refs", os.fsdecode(state.refs))
+    shared = [name for name in os.listdir(git.git_dir) if name.startswith("sharedindex.")]
+    wanted = [(git.common_dir, "shallow"), *((git.git_dir, name) for name in ("index", *shared))]
+    for folder, name in wanted:
+        if os.path.exists(os.path.join(folder, name)):  # no index before the first add, shallow in shallow clones
+            shutil.copyfile(os.path.join(folder, name), os.path.join(place, name))
+    for name, below in tree.nested():
+        inner = os.path.join(target, *name.rstrip("/").split("/"))
+        os.makedirs(inner, exist_ok=True)  # also of a submodule without a checkout: git takes a missing one for a change
+        if below is not None and below.state is not None:
+            _write_private_git(below, below.state, inner)
 
 
-def _is_link(path: str) -> bool:
-    return stat.S_ISLNK(os.lstat(path).st_mode)
-
-
-def _unreadable(error: OSError) -> None:
-    raise SourceError(f"a source directory cannot be read: {error.strerror}", where=str(error.filename)) from error
-
-
-def _is_source(folder: str, name: str, root: str, exclude: set[str], unpacked: bool) -> bool:
-    place = os.path.join(folder, name)
-    if name in _VCS or _is_litter(name) or place in exclude or (name.endswith(".egg-info") and not unpacked):
-        return False
-    return not (folder == root and name in _OUTPUTS) and not os.path.exists(os.path.join(place, "pyvenv.cfg"))
-
-
-def _is_litter(name: str) -> bool:
-    return name == ".hwb" or name in _CACHES
-
-
-# --- git -------------------------------------------------------------------------------------------------------------
-
-
-class _Git:
-    """A working tree's repository, read with commands that take no lock and write nothing."""
-
-    def __init__(self, program: str, top: str, git_dir: str, common_dir: str) -> None:
-        self._program = program
-        self.top = top
-        self.git_dir = git_dir
-        self.common_dir = common_dir
-        self.commit: str | None = None
-        self.commit_time: int | None = None
-        self.prefix = ""
-
-    @classmethod
-    def around(cls, folder: str) -> _Git | None:
-        """The repository that `folder` is in, or None: no git, no repository, or git refuses it (which is said)."""
-        from hwb import proc
-
-        program = proc.which("git", current().outer_env.get("PATH"))
-        if program is None:
-            if _has_git(folder):
-                _warn("git is not installed: the sources are copied as they are, without git's knowledge of them")
-            return None
-        git = cls(program, folder, "", "")
-        code, answer = git.ask("rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir", folder=folder)
-        if code != 0:
-            if _has_git(folder):
-                _warn(f"git cannot read the repository of {folder}: the sources are copied as they are")
-            return None
-        top, git_dir, common_dir = answer.decode(errors="surrogateescape").splitlines()[:3]
-        git.top, git.git_dir = os.path.realpath(top), git_dir
-        git.common_dir = os.path.join(folder, common_dir)
-        git.prefix = "" if folder == git.top else os.path.relpath(folder, git.top).replace(os.sep, "/") + "/"
-        git._read_head()
-        return git
-
-    def _read_head(self) -> None:
-        code, answer = self.ask("log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD")
-        if code == 0 and answer:
-            commit, seconds = answer.split()
-            self.commit, self.commit_time = commit.decode(), int(seconds)
-
-    def ask(self, *words: str, folder: str | None = None) -> tuple[int, bytes]:
-        """Exit code and standard output of a git command."""
-        import subprocess
-
-        from hwb import proc
-
-        argv = [self._program, "--no-optional-locks", "-c", "core.fsmonitor=false", *words]
-        done = proc.run(
-            argv,
-            cwd=folder or self.top,
-            env=_git_environment(),
-            check=False,
-            capture=True,
-            stderr=subprocess.DEVNULL,
-            quiet=True,
-        )
-        return done.return_code, done.output or b""
-
-    def must(self, *words: str) -> bytes:
-        """Standard output of a git command that has no reason to fail. Raises SourceError."""
-        code, answer = self.ask(*words)
-        if code != 0:
-            raise SourceError(
-                f"git {words[0]} failed with exit code {code}", where=self.top, remedy="see what git status says there"
-            )
-        return answer
-
-    def names(self, *words: str) -> list[str]:
-        """Paths printed by `git ls-files -z`."""
-        return [os.fsdecode(name) for name in self.must("ls-files", "-z", *words).split(b"\0") if name]
-
-
-def _git_environment() -> dict[str, str]:
-    """The user's own, without a hook's repository; whoever owns the tree (in a container it is often another user)."""
-    keep = {name: value for name, value in current().outer_env.items() if not _GIT_PLACE.fullmatch(name)}
-    return {**keep, **safe_directory(), "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
-
-
-def safe_directory() -> dict[str, str]:
-    """Variables by which git reads a repository whoever owns it."""
-    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-
-
-def _has_git(folder: str) -> bool:
-    """Whether a `.git` lies in a directory or above it."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return False
-        folder = parent
-    return True
-
-
-def _warn(text: str) -> None:
-    current().emit("message", level="warning", text=text)
-
-
-class _GitTree:
-    """The files of a working tree, with those of its submodules, and how to make the copy a repository."""
-
-    def __init__(self, git: _Git, exclude: set[str]) -> None:
-        self.git = git
-        self.prefix = git.prefix
-        self.files: list[str] = []
-        self._below: list[tuple[str, _GitTree]] = []
-        self._folders: list[str] = []
-        tracked = set(git.names("-c"))
-        for name in sorted(tracked | self._untracked(exclude)):
-            place = os.path.join(git.top, name)
-            if os.path.isdir(place) and not _is_link(place.rstrip("/")):
-                self._descend(name.rstrip("/"), exclude)
-            elif ".hwb" not in name.split("/"):
-                self.files.append(name)
-
-    def _untracked(self, exclude: set[str]) -> set[str]:
-        names = self.git.names("-o", "--exclude-standard")
-        return {name for name in names if not _is_output(os.path.join(self.git.top, name), self.git.top, exclude)}
-
-    def _descend(self, name: str, exclude: set[str]) -> None:
-        """A submodule, or a repository somebody cloned into this one; one without a checkout has no files."""
-        self._folders.append(name)
-        inner = _Git.around(os.path.join(self.git.top, name))
-        if inner is None or inner.top == self.git.top:
-            return
-        below = _GitTree(inner, exclude)
-        self._below.append((name, below))
-        self.files += [f"{name}/{file}" for file in below.files]
-
-    def write_private_git(self, target: str) -> None:
-        """A `.git` of the copy's own: objects by reference, everything that tells the version by value."""
-        import shutil
-
-        place = os.path.join(target, ".git")
-        os.makedirs(os.path.join(place, "objects", "info"))
-        os.makedirs(os.path.join(place, "refs"))
-        _write(
-            os.path.join(place, "objects", "info", "alternates"), os.path.join(self.git.common_dir, "objects") + "\n"
-        )
-        _write(os.path.join(place, "config"), self._config())
-        _write(os.path.join(place, "HEAD"), self._head())
-        _write(os.path.join(place, "packed-refs"), self._refs())
-        shared = [name for name in os.listdir(self.git.git_dir) if name.startswith("sharedindex.")]
-        wanted = [(self.git.common_dir, "shallow"), *((self.git.git_dir, name) for name in ("index", *shared))]
-        for folder, name in wanted:
-            if os.path.exists(os.path.join(folder, name)):  # no index before the first add, shallow in shallow clones
-                shutil.copyfile(os.path.join(folder, name), os.path.join(place, name))
-        for name in self._folders:  # also of a submodule without a checkout: git takes a missing one for a change
-            os.makedirs(os.path.join(target, *name.split("/")), exist_ok=True)
-        for name, below in self._below:
-            below.write_private_git(os.path.join(target, *name.split("/")))
-
-    def _head(self) -> str:
-        code, answer = self.git.ask("symbolic-ref", "-q", "HEAD")
-        return f"ref: {answer.decode().strip()}\n" if code == 0 else f"{self.git.commit}\n"
-
-    def _refs(self) -> str:
-        """By git itself, so that loose, packed and reftable ones are the same to us."""
-        return self.git.must("for-each-ref", "--format=%(objectname) %(refname)").decode(errors="surrogateescape")
-
-    def _config(self) -> str:
-        lines = ["[core]", "\trepositoryformatversion = 1", "\tbare = false"]
-        _, answer = self.git.ask("config", "-z", "--get-regexp", _GIT_CONFIG)
-        for entry in answer.decode(errors="surrogateescape").split("\0"):
-            key, separator, value = entry.partition("\n")
-            section, _, name = key.rpartition(".")
-            if section:
-                lines += [_section(section), f"\t{name} = {_quoted(value if separator else 'true')}"]
-        return "\n".join(lines) + "\n"
-
-
-def _is_output(path: str, top: str, exclude: set[str]) -> bool:
-    """Whether an untracked path is what a build or a tool left behind, at or above it."""
-    while path != top:
-        name = os.path.basename(path)
-        if path in exclude or _is_litter(name) or name.endswith(".egg-info"):
-            return True
-        path = os.path.dirname(path)
-    return False
+def _config(git: Repository) -> str:
+    lines = ["[core]", "\trepositoryformatversion = 1", "\tbare = false"]
+    ((_, answer),) = git.ask(("config", "-z", "--get-regexp", _GIT_CONFIG))
+    for entry in os.fsdecode(answer).split("\0"):
+        key, separator, value = entry.partition("\n")
+        section, _, name = key.rpartition(".")
+        if section:
+            lines += [_section(section), f"\t{name} = {_quoted(value if separator else 'true')}"]
+    return "\n".join(lines) + "\n"
 
 
 def _section(section: str) -> str:
@@ -387,6 +354,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _write(path: str, text: str) -> None:
+def _write(folder: str, name: str, text: str) -> None:
+    path = os.path.join(folder, *name.split("/"))
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
         handle.write(text)

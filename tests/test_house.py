@@ -17,8 +17,8 @@ PACKAGE = ROOT / "hwb"
 RECIPES = ROOT / "recipes"
 
 FLOORS = (
-    "errors events context places redact procgroup _jobobject fs archive proc terminal",
-    "config source fetch snapshot project analysis target pythons artifacts store index",
+    "errors events context places redact procgroup _jobobject fs archive proc terminal litter",
+    "config source fetch git digest snapshot project analysis target pythons artifacts store index",
     "wheel isolation screen demo version matrix",
     "builder registry repair",
     "declare loader plan spec commands session script workspace",

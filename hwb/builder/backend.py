@@ -11,11 +11,12 @@ from hwb.context import current
 from hwb.errors import BuildError, CommandFailed, CommandTimeout, ProgramNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hwb.isolation.venv import Venv
     from hwb.project import BuildSystem
-    from hwb.pythons import Interpreter
+
+    ConfigSettings = Mapping[str, str | list[str]]
 
 __all__ = ["Backend", "phase"]
 
@@ -33,35 +34,43 @@ def phase(name: str, detail: str = "") -> Iterator[None]:
     emit("phase", name=name, state="done", seconds=time.monotonic() - started, detail=detail)
 
 
-def _steady(backend: str, settings: Mapping[str, str | list[str]] | None) -> Mapping[str, str | list[str]] | None:
+def _steady(backend: str, settings: ConfigSettings | None) -> dict[str, Any] | None:
     """meson-python builds in a directory of random name, and packages write that name into what they install."""
-    given = settings or {}
+    given = dict(settings or {})
     if backend == "mesonpy" and not {"builddir", "build-dir"} & set(given):
         return {**given, "builddir": ".mesonpy-build"}  # the spelling that every version of it knows
-    return settings
+    return given or None
 
 
 class Backend:
-    """The backend of one source tree; each hook runs in a process of its own, in a shared environment.
+    """The backend of one source tree; each hook runs in a process of its own.
 
-    `place` is the build's own directory, `epoch` the time of the sources in seconds.
+    `place` is the build's own directory, `epoch` the time of the sources in seconds, `environments` makes or finds the
+    environment that has some requirements.
     """
 
     def __init__(
         self,
         source_dir: str,
         system: BuildSystem,
-        interpreter: Interpreter,
+        environments: Callable[[Sequence[str]], Venv],
         place: str,
         epoch: int,
-        config_settings: Mapping[str, str | list[str]] | None,
+        config_settings: ConfigSettings | None,
+        *,
+        isolated: bool = True,
+        env_pass: Sequence[str] = (),
+        extra_env: Mapping[str, str] | None = None,
     ) -> None:
         self._source_dir = source_dir
         self._system = system
-        self._interpreter = interpreter
+        self._environments = environments
         self._place = place
         self._epoch = epoch
         self._settings = _steady(system.backend, config_settings)
+        self._isolated = isolated
+        self._env_pass = env_pass
+        self._extra_env = extra_env or {}
 
     def build(self, kind: str, out_dir: str) -> str:
         """Build "sdist" or "wheel" into an empty directory and return the file's path.
@@ -75,7 +84,8 @@ class Backend:
             venv = self._environment(kind)
         with phase("build", kind):
             name = self._ask(venv, f"build_{kind}", out_dir)
-        verify_unmodified(venv)
+        if self._isolated:
+            verify_unmodified(venv)
         path = os.path.join(out_dir, os.path.basename(str(name)))
         if not os.path.isfile(path):
             what = f"{self._system.backend} says it built {name!r}, but there is no such file"
@@ -84,42 +94,53 @@ class Backend:
 
     def _environment(self, kind: str) -> Venv:
         """With the static requirements ask for the rest; with more of them it is another environment."""
-        from hwb.isolation.venv import shared_environment, verify_unmodified
+        from hwb.isolation.venv import verify_unmodified
 
         requires = self._system.requires
-        venv = shared_environment(self._interpreter, requires)
+        venv = self._environments(requires)
+        if not self._isolated:
+            return venv
         more = self._ask(venv, f"get_requires_for_build_{kind}")
         added = tuple(dict.fromkeys(text for text in more if text not in requires))
         if not added:
             return venv
         verify_unmodified(venv)
-        return shared_environment(self._interpreter, (*requires, *added))
+        return self._environments((*requires, *added))
 
     def _ask(self, venv: Venv, hook: str, *arguments: str) -> Any:
-        from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, UnsupportedOperation
-
-        from hwb.builder.hook_runner import HookRunner, hook_environment
+        from hwb.builder.hook_env import hook_environment
+        from hwb.builder.hooks import HookRunner
 
         in_tree = bool(self._system.backend_path)
-        runner = HookRunner(hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree))
-        caller = BuildBackendHookCaller(
-            self._source_dir,
-            self._system.backend,
-            backend_path=self._system.backend_path or None,
-            runner=runner,
-            python_executable=venv.python,
-        )
-        call: Callable[..., Any] = getattr(caller, hook)
+        environ = hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree, more=self._env_pass)
+        name = os.path.basename(venv.path) if self._isolated else ""
+        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place)
+        job = {
+            "hook": hook,
+            "backend": self._system.backend,
+            "backend_path": list(self._system.backend_path),
+            "source_dir": self._source_dir,
+            "arguments": list(arguments),
+            "config_settings": self._settings,
+        }
         try:
-            return call(*arguments, config_settings=self._settings)
+            answer = runner.run(job, in_tree=in_tree)
         except (CommandTimeout, ProgramNotFound):
             raise
         except CommandFailed as error:
             raise self._failed(hook, error.reason, runner.tail()) from error
-        except BackendUnavailable as error:
-            raise self._unavailable(error.traceback) from error
-        except UnsupportedOperation as error:
-            raise self._failed(hook, "is not supported here", error.traceback) from error
+        return self._value(hook, answer)
+
+    def _value(self, hook: str, answer: dict[str, Any]) -> Any:
+        """What a hook returned; BuildError when there was none to call."""
+        if "unavailable" in answer:
+            raise self._unavailable(answer["unavailable"])
+        if "unsupported" in answer:
+            raise self._failed(hook, "is not supported here", answer["unsupported"])
+        if "missing" in answer:
+            remedy = "report it to the build backend, or correct build-system.build-backend in pyproject.toml"
+            raise BuildError(f"{self._system.backend} has no hook {hook}, which PEP 517 demands", remedy=remedy)
+        return answer["value"]
 
     def _failed(self, hook: str, how: str, output: str) -> BuildError:
         from hwb.builder.remedies import remedy_for

@@ -1,137 +1,265 @@
-"""How does a directory of sources become a checked sdist and a checked wheel, with the same bytes every time?
+"""How does a directory of sources become a checked sdist and checked wheels, with the same bytes every time?
 
-snapshot -> sdist -> normalise -> check -> unpack -> wheel -> check -> move into place. All of it happens at a fixed
-path per project, under a lock, because compilers write paths into what they make.
+look -> known already? -> copy -> sdist -> normalise -> check -> unpack -> wheel -> check -> move into place. What is
+built is built at a fixed path per project, under a lock, because compilers write paths into what they make.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hwb.builder.backend import Backend, phase
+from hwb.builder.options import BuildOptions, Built, Source
 from hwb.context import current
-from hwb.errors import AnalyzeError
+from hwb.errors import AnalyzeError, BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Sequence
 
+    from hwb.builder.environments import Environments
     from hwb.project import Project
     from hwb.pythons import Interpreter
+    from hwb.snapshot import Tree
 
-__all__ = ["Built", "build_project"]
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """Absolute paths of what was built; None for what was not asked for."""
-
-    sdist: str | None
-    wheel: str | None
+__all__ = ["build_project"]
 
 
-def build_project(
-    root: str,
-    out_dir: str,
-    interpreter: Interpreter,
-    *,
-    sdist: bool = True,
-    wheel: bool = True,
-    config_settings: Mapping[str, str | list[str]] | None = None,
-) -> Built:
-    """Build into `out_dir`; the wheel always comes from the sdist, which is kept only if it is asked for.
+def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
+    """Build into `out_dir`; a wheel comes from the sdist (which is kept only if it is asked for) unless `from_tree`.
 
     Files appear in `out_dir` at the end, each at once. Raises AnalyzeError, SourceError, IsolationError, BuildError,
     ValidationError.
     """
-    with _own_place(root) as place:
-        packed, epoch = _build_sdist(root, out_dir, place, interpreter, config_settings)
-        built = _build_wheel(packed, epoch, place, interpreter, config_settings) if wheel else None
-        with phase("metadata"):
-            os.makedirs(out_dir, exist_ok=True)
-            return Built(_hand_over(packed, out_dir) if sdist else None, _hand_over(built, out_dir) if built else None)
+    from hwb.builder.zygote import Zygotes
 
-
-@contextmanager
-def _own_place(root: str) -> Iterator[str]:
-    """The build directory of a project, empty, for one build at a time; always the same path."""
-    from hwb.fs import remove_tree
-    from hwb.store import fingerprint, open_store
-
-    store, key = open_store(), fingerprint(os.path.realpath(root))
-    with store.lock(f"build-{key}", on_wait=_say_waiting):
-        place = os.path.realpath(store.path("build", key))
-        remove_tree(place)  # of a killed build
-        os.makedirs(place)
-        # backends look upwards for a repository's ignore file; what lies around the store is not the project's
-        open(os.path.join(place, ".git"), "wb").close()
+    context = current()
+    if context.zygotes is not None:
+        return _Build(source, out_dir, options).go()
+    with Zygotes() as zygotes:
+        context.zygotes = zygotes
         try:
-            yield place
+            return _Build(source, out_dir, options).go()
         finally:
-            remove_tree(place)
+            context.zygotes = None
 
 
-def _say_waiting(_path: str) -> None:
-    current().emit("message", level="info", text="waiting for another build of this project")
+class _Build:
+    """One build from look to hand-over."""
 
+    def __init__(self, source: Source, out_dir: str, options: BuildOptions) -> None:
+        from hwb.builder.environments import Environments
 
-def _build_sdist(
-    root: str,
-    out_dir: str,
-    place: str,
-    interpreter: Interpreter,
-    config_settings: Mapping[str, str | list[str]] | None,
-) -> tuple[str, int]:
-    """The path of a canonical, checked sdist, and the time of its sources."""
-    from contextlib import ExitStack
+        self._source = source
+        self._out_dir = out_dir
+        self._options = options
+        self._environments: Environments = Environments(options)
+        self._place = ""
+        self._epoch = 0
+        self._tree: Tree
+        self._project: Project
 
-    from hwb.builder.normalise import normalise_sdist
-    from hwb.snapshot import snapshot
-
-    with ExitStack() as stack:
+    def go(self) -> Built:
         with phase("resolve"):
-            _require_project(root)
-            source = stack.enter_context(snapshot(root, os.path.join(place, "source"), exclude=[out_dir]))
-        project = _analyze(source.path, os.path.abspath(root))
-        backend = Backend(source.path, project.build_system, interpreter, place, source.epoch, config_settings)
-        packed = backend.build("sdist", os.path.join(place, "sdist"))
-    with phase("validate", "sdist"):
-        normalise_sdist(packed, source.epoch)
-        _check(packed)
-    return packed, source.epoch
+            self._look()
+        from hwb.builder.memory import Memory
+
+        memory = Memory(self._source, self._tree, self._project, self._options, self._environments)
+        known = memory.handed_out(self._out_dir) if self._options.cache else None
+        if known is not None:
+            return self._built(known, memory.why, cached=True)
+        return self._make(memory)
+
+    def _look(self) -> None:
+        """What is there, before anything is copied: hwb may have been started in somebody's home directory."""
+        from hwb.builder.files import include_patterns
+        from hwb.project import read_project
+        from hwb.snapshot import read_tree
+
+        with phase("analyze"):
+            self._project = read_project(self._source.root)
+        patterns = include_patterns(self._project, self._options.include)
+        self._tree = read_tree(self._source.root, [self._out_dir], include=patterns)
+        self._epoch = self._tree.epoch
+
+    def _make(self, memory: object) -> Built:
+        from hwb.builder.memory import Memory
+        from hwb.builder.place import own_place
+
+        assert isinstance(memory, Memory)
+        identity = os.path.realpath(self._source.archive or self._source.root)
+        with own_place(identity, self._options.elsewhere) as place:
+            self._place = place
+            again = memory.handed_out(self._out_dir) if self._options.cache else None  # somebody else was faster
+            if again is not None:
+                return self._built(again, memory.why, cached=True)
+            made = self._frontend() if self._options.frontend != "hwb" else self._steps()
+            with phase("metadata"):
+                memory.keep(made)
+                os.makedirs(self._out_dir, exist_ok=True)
+                return self._built([_hand_over(path, self._out_dir) for path in made], memory.why, cached=False)
+
+    def _built(self, files: Sequence[str], why: str, *, cached: bool) -> Built:
+        sdist = next((path for path in files if path.endswith(".tar.gz")), None)
+        wheels = tuple(path for path in files if path.endswith(".whl"))
+        return Built(sdist, wheels, cached, why, self._epoch, self._tree.commit)
+
+    def _steps(self) -> list[str]:
+        """The paths of everything that was asked for, checked."""
+        options = self._options
+        made: list[str] = []
+        packed = self._source.archive
+        if not packed and (options.sdist or not options.from_tree):
+            packed = self._sdist()
+            made += [packed] if options.sdist else []
+        if options.wheel:
+            made += self._wheels("" if options.from_tree else packed)
+        return made
+
+    # --- sdist ----------------------------------------------------------------------------------------------------
+
+    def _sdist(self) -> str:
+        """The path of a canonical, checked sdist."""
+        from hwb.builder.files import foreign, reads_only
+
+        out = os.path.join(self._place, "sdist")
+        if reads_only(self._project, release=self._options.release) and not self._tree.nested():
+            packed = self._checked_sdist(self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out))
+            if not foreign(packed, self._tree):
+                return packed
+            from hwb.fs import remove_tree
+
+            remove_tree(out)  # it holds what is no source: only a copy can leave that out
+        with self._copied() as folder:
+            packed = self._backend(folder, self._project).build("sdist", out)
+            return self._checked_sdist(packed)
+
+    def _tree_root(self) -> str:
+        return os.path.realpath(self._source.root)
+
+    def _copied(self) -> _Copy:
+        return _Copy(self._tree, os.path.join(self._place, "source"))
+
+    def _checked_sdist(self, packed: str) -> str:
+        from hwb.builder.files import check_untracked
+        from hwb.builder.normalise import normalise_sdist
+
+        with phase("validate", "sdist"):
+            normalise_sdist(packed, self._epoch)
+            _check(packed)
+            check_untracked(packed, self._tree, release=self._options.release)
+        return packed
+
+    # --- wheels ---------------------------------------------------------------------------------------------------
+
+    def _wheels(self, packed: str) -> list[str]:
+        """One wheel for each interpreter; those that a pure project makes twice are the same file."""
+        made: dict[str, str] = {}
+        for number, interpreter in enumerate(self._options.pythons):
+            path = self._wheel(packed, interpreter, os.path.join(self._place, f"wheel-{number}"))
+            name = os.path.basename(path)
+            if name in made and not _same_bytes(path, made[name]):
+                text = f"{name} has other bytes when Python {interpreter.minor} builds it; the first one is kept"
+                current().emit("message", level="warning", text=text)
+            made.setdefault(name, path)
+        return list(made.values())
+
+    def _wheel(self, packed: str, interpreter: Interpreter, out: str) -> str:
+        """The path of a checked wheel."""
+        from hwb.archive import extract_sdist
+        from hwb.fs import remove_tree
+
+        if not packed:
+            with self._copied() as folder:
+                return self._checked_wheel(self._backend(folder, self._project, interpreter).build("wheel", out))
+        target = os.path.join(self._place, "unpacked")
+        remove_tree(target)
+        tree = extract_sdist(packed, target)
+        if self._source.archive:
+            self._epoch = _newest(tree)
+        project = _analyze(tree, os.path.basename(packed))
+        return self._checked_wheel(self._backend(tree, project, interpreter).build("wheel", out))
+
+    def _checked_wheel(self, path: str) -> str:
+        from hwb.builder.files import tell_ignored
+
+        with phase("validate", "wheel"):
+            _check(path)
+            tell_ignored(path, self._tree)
+        return path
+
+    # --- shared ---------------------------------------------------------------------------------------------------
+
+    def _backend(
+        self, folder: str, project: Project, interpreter: Interpreter | None = None, *, quiet: bool = False
+    ) -> _Explained:
+        from hwb.builder.native import steady_flags
+
+        chosen = interpreter or self._options.pythons[0]
+        extra = steady_flags(project, self._place)
+        backend = Backend(
+            folder,
+            project.build_system,
+            lambda requires: self._environments.get(chosen, requires),
+            self._place,
+            self._epoch,
+            self._options.config_settings,
+            isolated=self._options.isolated,
+            env_pass=self._options.env_pass,
+            extra_env={**extra, "PYTHONDONTWRITEBYTECODE": "1"} if quiet else extra,
+        )
+        return _Explained(backend, self._tree)
+
+    def _frontend(self) -> list[str]:
+        from hwb.builder.frontends import run_frontend
+
+        with self._copied() as folder:
+            made = run_frontend(folder, self._place, self._epoch, self._options)
+        for path in made:
+            if path.endswith(".whl"):
+                self._checked_wheel(path)
+            else:
+                self._checked_sdist(path)
+        return made
 
 
-def _build_wheel(
-    packed: str,
-    epoch: int,
-    place: str,
-    interpreter: Interpreter,
-    config_settings: Mapping[str, str | list[str]] | None,
-) -> str:
-    """The path of a checked wheel made from an sdist."""
-    from hwb.archive import extract_sdist
+class _Copy:
+    """A snapshot as a context manager that gives the project's directory in it."""
 
-    tree = extract_sdist(packed, os.path.join(place, "unpacked"))
-    project = _analyze(tree, os.path.basename(packed))
-    backend = Backend(tree, project.build_system, interpreter, place, epoch, config_settings)
-    built = backend.build("wheel", os.path.join(place, "wheel"))
-    with phase("validate", "wheel"):
-        _check(built)
-    return built
+    def __init__(self, tree: Tree, target: str) -> None:
+        from hwb.snapshot import snapshot
+
+        self._manager = snapshot(tree, target)
+
+    def __enter__(self) -> str:
+        return self._manager.__enter__().path
+
+    def __exit__(self, *exc: object) -> None:
+        self._manager.__exit__(*exc)  # type: ignore[arg-type]
 
 
-def _require_project(root: str) -> None:
-    """Before anything is copied: hwb may have been started in somebody's home directory."""
-    from hwb.project import MARKERS, read_project
+class _Explained:
+    """A backend whose failure is explained by files that git ignores, where they are the reason."""
 
-    if not any(os.path.isfile(os.path.join(root, marker)) for marker in MARKERS):
-        read_project(root)
+    def __init__(self, backend: Backend, tree: Tree) -> None:
+        self._backend = backend
+        self._tree = tree
+
+    def build(self, kind: str, out: str) -> str:
+        from hwb.builder.files import ignored_remedy
+
+        try:
+            return self._backend.build(kind, out)
+        except BuildError as error:
+            hint = ignored_remedy(error.detail, self._tree)
+            if not hint:
+                raise
+            remedy = f"{hint}; {error.remedy}" if error.remedy else hint
+            raise BuildError(error.what, where=error.where, remedy=remedy, detail=error.detail) from error
 
 
 def _analyze(folder: str, shown: str) -> Project:
-    """Read the copy, but speak of what the user knows: `shown` takes the copy's place in messages."""
+    """Read a copy, but speak of what the user knows: `shown` takes the copy's place in messages."""
     from hwb.project import read_project
 
     with phase("analyze"):
@@ -140,6 +268,23 @@ def _analyze(folder: str, shown: str) -> Project:
         except AnalyzeError as error:
             what, where = (text.replace(folder, shown) for text in (error.what, error.where))
             raise AnalyzeError(what, where=where, remedy=error.remedy, detail=error.detail) from error
+
+
+def _newest(folder: str) -> int:
+    """SOURCE_DATE_EPOCH, else the newest time of an unpacked sdist's files."""
+    from hwb.snapshot import checked_epoch
+
+    given = current().outer_env.get("SOURCE_DATE_EPOCH")
+    if given:
+        return checked_epoch(given)
+    paths = (os.path.join(below, name) for below, _, names in os.walk(folder) for name in names)
+    return max((int(os.lstat(path).st_mtime) for path in paths), default=0)
+
+
+def _same_bytes(first: str, second: str) -> bool:
+    from hwb.fs import sha256_file
+
+    return sha256_file(first) == sha256_file(second)
 
 
 def _check(path: str) -> None:

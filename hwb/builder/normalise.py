@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from hwb.archive import open_sdist
+from hwb.archive.names import DIRECTORY, FILE, HARDLINK, SYMLINK
 from hwb.context import current
 from hwb.fs import atomic_path
 
 if TYPE_CHECKING:
     import tarfile
 
-    from hwb.archive import SdistReader
+    from hwb.archive import Member, SdistReader
 
 __all__ = ["normalise_sdist"]
 
@@ -58,29 +59,31 @@ def _gzip_header(path: str) -> tuple[int, int]:
     return head[3], int.from_bytes(head[4:8], "little")
 
 
-def _order(member: tarfile.TarInfo) -> tuple[bool, str]:
-    return member.islnk(), member.name
+def _order(member: Member) -> tuple[bool, str]:
+    return member.kind == HARDLINK, member.name
 
 
-def _canonical(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:
+_TYPES = {FILE: b"0", HARDLINK: b"1", SYMLINK: b"2", DIRECTORY: b"5"}
+
+
+def _canonical(member: Member, epoch: int) -> tarfile.TarInfo:
     import tarfile
 
     info = tarfile.TarInfo(member.name)  # everything else (owner, names, devices, extended headers) starts out empty
-    info.type = tarfile.REGTYPE if member.isreg() else member.type
-    info.size = member.size if member.isreg() else 0
+    info.type = _TYPES[member.kind]
+    info.size = member.size
     info.linkname = member.linkname
     info.mtime = epoch
-    if member.issym():
+    if member.kind == SYMLINK:
         info.mode = 0o777
     else:
-        info.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        info.mode = 0o755 if member.kind == DIRECTORY or member.mode & 0o100 else 0o644
     return info
 
 
-def _matches(member: tarfile.TarInfo, wanted: tarfile.TarInfo) -> bool:
-    kept = ("mode", "uid", "gid", "uname", "gname", "mtime", "type", "linkname")
-    extended = set(member.pax_headers) - _PAX_NEEDED
-    return not extended and all(getattr(member, name) == getattr(wanted, name) for name in kept)
+def _matches(member: Member, wanted: tarfile.TarInfo) -> bool:
+    same = (member.mode, member.mtime, member.type) == (wanted.mode, wanted.mtime, wanted.type)
+    return same and member.owner == (0, 0, "", "") and not member.extended - _PAX_NEEDED
 
 
 def _write(target: str, reader: SdistReader, epoch: int) -> None:
@@ -94,4 +97,4 @@ def _write(target: str, reader: SdistReader, epoch: int) -> None:
     ):
         for member in sorted(reader.members, key=_order):
             info = _canonical(member, epoch)
-            archive.addfile(info, reader.open(member) if member.isreg() else None)
+            archive.addfile(info, reader.open(member) if member.kind == FILE else None)

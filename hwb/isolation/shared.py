@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwb.pythons import Interpreter
     from hwb.store import Store
 
-__all__ = ["PINS_SECONDS", "shared_environment", "verify_unmodified"]
+__all__ = ["PINS_SECONDS", "environment_of_pins", "pins_of", "shared_environment", "verify_unmodified"]
 
 PINS_SECONDS = 24 * 3600.0
 """How long pins are used without asking the index for newer versions."""
@@ -38,13 +38,40 @@ def shared_environment(
     purpose: str = "",
 ) -> Venv:
     """See `hwb.isolation.venv.shared_environment`."""
+    pins = pins_of(interpreter, requirements, constraints, backend=backend)
+    return environment_of_pins(interpreter, requirements, pins, backend=backend, purpose=purpose)
+
+
+def pins_of(
+    interpreter: Interpreter, requirements: Sequence[str], constraints: Sequence[str] = (), *, backend: str | None = None
+) -> list[str]:
+    """What requirements mean today, as pins; remembered for a day. Raises DependencyError, OfflineError."""
+    from hwb.isolation.backends import choose
+    from hwb.store import open_store
+
+    local = _local_states(requirements)
+    return _pins(open_store(), choose(backend), interpreter, list(requirements), list(constraints), local)
+
+
+def _local_states(requirements: Sequence[str]) -> list[str]:
+    return [_local_state(requirement) for requirement in requirements if "@" in requirement]
+
+
+def environment_of_pins(
+    interpreter: Interpreter,
+    requirements: Sequence[str],
+    pins: Sequence[str],
+    *,
+    backend: str | None = None,
+    purpose: str = "",
+) -> Venv:
+    """The environment that has exactly these pins, which is what `requirements` mean."""
     from hwb.isolation.backends import choose
     from hwb.store import fingerprint, open_store
 
     started = time.monotonic()
     installer, store = choose(backend), open_store()
-    local = [_local_state(requirement) for requirement in requirements if "@" in requirement]
-    pins = _pins(store, installer, interpreter, list(requirements), list(constraints), local)
+    local = _local_states(requirements)
     name = fingerprint(_FORMAT, purpose, interpreter.identity, installer.name, *sorted(pins), *local)
     path = str(store.env_path(name))
     venv = _finished(path, installer, interpreter)

@@ -139,12 +139,10 @@ def test_links_that_leave(root: Path, target: str, to: str) -> None:
 
 
 def test_a_file_nobody_can_read(root: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
-    def refuse(source: str, place: str) -> None:
+    def refuse(source: str, *_others: object) -> int:
         raise PermissionError(13, "Permission denied", source)
 
-    monkeypatch.setattr(shutil, "copyfile", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(SourceError, match="cannot be copied: Permission denied"), snapshot(str(root), target):
         pass
 
@@ -373,7 +371,7 @@ class TestGit:
     def test_a_command_that_fails(self, root: Path, target: str) -> None:
         commit(root)
         (root / ".git" / "index").write_bytes(b"broken")
-        with pytest.raises(SourceError, match="git ls-files failed with exit code 128"), snapshot(str(root), target):
+        with pytest.raises(SourceError, match="git status failed with exit code 128"), snapshot(str(root), target):
             pass
 
 

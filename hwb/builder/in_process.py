@@ -1,0 +1,268 @@
+"""What runs inside a build environment: one hook of a build backend (PEP 517), in a fresh process of its own?
+
+This one file is executed by the *target* Python (3.8 or newer) and uses the standard library only; hwb itself never
+imports it. Two ways to be called::
+
+    python in_process.py JOB             run the hook that the file JOB describes, write the answer, end
+    python in_process.py --serve FD      a zygote: read jobs from the socket FD, fork once for each
+
+A zygote imports what earlier hooks of this environment imported (never anything of the project itself), so that each
+fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket is closed.
+
+A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path) and, for a
+fork, environ and umask. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback),
+and `modules`: names worth importing beforehand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from importlib import import_module
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Any, Iterable
+
+_HOOKS_WITHOUT = {"get_requires_for_build_sdist", "get_requires_for_build_wheel"}  # optional: then the answer is []
+_PRELOAD_LIMIT = 1500
+
+
+class _Unavailable(Exception):
+    """The backend cannot be imported; the text is a traceback."""
+
+
+class _InTree:
+    """Finds the backend's top module in backend-path and nowhere else (PEP 517, in-tree build backends)."""
+
+    def __init__(self, folders: list[str], top: str) -> None:
+        self.folders, self.top = folders, top
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """As importlib.abc.MetaPathFinder.find_spec."""
+        if "." in name:
+            return None  # found through its parent
+        spec = PathFinder.find_spec(name, path=self.folders)
+        if spec is None and name == self.top:
+            raise _Unavailable("there is no module %s in %s" % (name, ", ".join(self.folders)))
+        return spec
+
+
+def _backend(job: dict[str, Any]) -> Any:
+    """The object that has the hooks: `module:attribute.attribute` (PEP 517, source trees)."""
+    module, _, path = job["backend"].partition(":")
+    folders = [os.path.join(job["source_dir"], part) for part in job["backend_path"]]
+    if folders:
+        sys.path[:0] = folders
+        sys.meta_path.insert(0, _InTree(folders, module.partition(".")[0]))
+    try:
+        found = import_module(module)
+    except (ImportError, _Unavailable):
+        raise _Unavailable(traceback.format_exc())
+    for name in filter(None, path.split(".")):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise _Unavailable(traceback.format_exc())
+    return found
+
+
+def _ask(job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        backend = _backend(job)
+    except _Unavailable as error:
+        return {"unavailable": str(error)}
+    name = job["hook"]
+    hook = getattr(backend, name, None)
+    if hook is None:
+        return {"value": []} if name in _HOOKS_WITHOUT else {"missing": name}
+    unsupported = getattr(backend, "UnsupportedOperation", ())
+    try:
+        return {"value": hook(*job["arguments"], config_settings=job["config_settings"])}
+    except unsupported:
+        return {"unsupported": traceback.format_exc()}
+
+
+def _under(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith(folder) for folder in folders)
+
+
+def _learned() -> list[str]:
+    """Imported modules of this interpreter and environment that a zygote may import beforehand.
+
+    Packages with a compiled module are left out as a whole: some start threads, which do not survive a fork.
+    """
+    folders = tuple(os.path.join(folder, "") for folder in {sys.prefix, sys.base_prefix})
+    places = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    site = tuple(os.path.join(folder, "") for folder in sys.path if folder.endswith("-packages"))
+    native = {n.partition(".")[0] for n, p in places.items() if p.endswith((".so", ".pyd")) and _under(p, site)}
+    chosen = []
+    for name, place in places.items():
+        spec = getattr(sys.modules[name], "__spec__", None)
+        plain = place.endswith(".py") and _under(place, folders) and spec is not None and spec.name == name
+        if plain and name.partition(".")[0] not in native and name != "__main__":
+            chosen.append(name)
+    return chosen[:_PRELOAD_LIMIT]
+
+
+def _run(job: dict[str, Any]) -> int:
+    """One hook from start to end; the exit code. What goes wrong inside the hook is printed, as Python does it."""
+    answer = _ask(job)
+    if job.get("learn"):
+        answer["modules"] = _learned()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    temporary = job["answer"] + ".part"
+    with open(temporary, "w", encoding="utf-8") as handle:
+        json.dump(answer, handle)
+    os.replace(temporary, job["answer"])
+    return 0
+
+
+def _load(path: str) -> Any:
+    with open(path, encoding="utf-8") as handle:
+        return json.load(handle)
+
+
+def _own_path() -> None:
+    """The directory of this file is not a place to import from."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    if sys.path and os.path.abspath(sys.path[0]) == here:
+        del sys.path[0]
+
+
+# --- the zygote ----------------------------------------------------------------------------------------------------
+
+
+def _preload(names: list[str]) -> None:
+    """Import what an earlier hook used; what cannot be imported is left to the hook that wants it."""
+    for name in names:
+        try:
+            import_module(name)
+        except BaseException:  # noqa: B036 - a preload is a guess: whoever really needs the module reports what is wrong
+            pass
+
+
+def _become(job: dict[str, Any], log: int) -> None:
+    """In the fork: a process group, environment, directory and output of its own, as a started process has them."""
+    import signal
+    import time
+
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(job["environ"])
+    time.tzset()
+    os.umask(job["umask"])
+    os.chdir(job["source_dir"])
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    for descriptor in (nothing, log):
+        if descriptor > 2:
+            os.close(descriptor)
+    sys.dont_write_bytecode = bool(job["environ"].get("PYTHONDONTWRITEBYTECODE"))
+
+
+def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
+    """Start one job; it tells its process identifier through `reply` once it leads a group that can be ended."""
+    pid = os.fork()
+    if pid:
+        os.close(log)
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        os.write(reply, b"%d\n" % os.getpid())
+        for descriptor in (*others, reply):
+            os.close(descriptor)
+        job = _load(path)
+        _become(job, log)
+        code = _run(job)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else (1 if error.code else 0)
+        if isinstance(error.code, str):
+            sys.stderr.write(error.code + "\n")
+    except BaseException:  # noqa: B036 - the end of this process: what is not printed here nobody sees
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _reap(running: dict[int, int]) -> None:
+    """Tell the exit codes of ended jobs (negative: a signal's number)."""
+    for pid in list(running):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            _tell(running.pop(pid), code)
+
+
+def _tell(reply: int, code: int) -> None:
+    try:
+        os.write(reply, b"%d\n" % code)
+    except OSError:
+        pass  # nobody waits for it any more
+    os.close(reply)
+
+
+def _serve(descriptor: int) -> None:
+    """Fork for each message on the socket (`fork PATH` with two descriptors: log, reply; or `load PATH`) until its end."""
+    import array
+    import gc
+    import select
+    import signal
+    import socket
+
+    channel = socket.socket(fileno=descriptor)
+    woken, waker = os.pipe()
+    for end in (woken, waker):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's: whoever started this decides
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    running: dict[int, int] = {}
+    size = array.array("i").itemsize
+    while True:
+        ready, _, _ = select.select([channel, woken], [], [])
+        if woken in ready:
+            os.read(woken, 512)
+            _reap(running)
+        if channel in ready:
+            message, ancillary, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(2 * size))
+            if not message:
+                return
+            word, _, path = message.decode("utf-8", "surrogateescape").partition(" ")
+            if word == "load":
+                _preload(_load(path))
+                gc.collect()
+                gc.freeze()
+                continue
+            passed = array.array("i")
+            for _level, _kind, data in ancillary:
+                passed.frombytes(data[: len(data) - len(data) % size])
+            log, reply = passed
+            os.set_inheritable(reply, False)
+            running[_fork(path, log, reply, (descriptor, woken, waker, *running.values()))] = reply
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    _own_path()
+    if sys.argv[1] == "--serve":
+        _serve(int(sys.argv[2]))
+        return 0
+    return _run(_load(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What does a build depend on, is its result known already, and how is it remembered?"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hwb.context import current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwb.builder.environments import Environments
+    from hwb.builder.options import BuildOptions, Source
+    from hwb.project import Project
+    from hwb.snapshot import Tree
+
+__all__ = ["Memory"]
+
+
+class Memory:
+    """The results that the store has, as one build sees them."""
+
+    def __init__(
+        self, source: Source, tree: Tree, project: Project, options: BuildOptions, environments: Environments
+    ) -> None:
+        self._source = source
+        self._tree = tree
+        self._options = options
+        self._environments = environments
+        self._inputs = _inputs(source, tree, project, options)
+        self.why = ""
+
+    @property
+    def _identity(self) -> str:
+        return os.path.realpath(self._source.archive or self._source.root)
+
+    def handed_out(self, out_dir: str) -> list[str] | None:
+        """The files of a known result, copied into the output directory; None when there is none."""
+        from hwb.builder import results
+
+        if not self._options.isolated:
+            self.why = "built: without isolation nothing is known about what the build used"
+            return None
+        kept = results.find(self._inputs, self._environments.now)
+        if kept is None:
+            self.why = self._difference()
+            return None
+        os.makedirs(out_dir, exist_ok=True)
+        paths = [results.hand_out(one, out_dir) for one in kept]
+        found = [path for path in paths if path is not None]
+        if len(found) < len(paths):
+            self.why = "built: the store's copy of the last result is damaged"
+            return None
+        self.why = "nothing changed since it was built; taken from the store"
+        return found
+
+    def _difference(self) -> str:
+        from hwb.builder import results
+
+        before = results.last(self._identity)
+        if before is None:
+            return "built: for the first time"
+        changes = results.differences(before, self._inputs, self._files())
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        return f"built: {', '.join(changes[:3])}{more}" if changes else "built: a build requirement has another version"
+
+    def changes(self) -> list[str]:
+        """Everything that is different from the last build, one line each."""
+        from hwb.builder import results
+
+        before = results.last(self._identity)
+        return ["first build"] if before is None else results.differences(before, self._inputs, self._files())
+
+    def _files(self) -> dict[str, str]:
+        return self._tree.fingerprints() if not self._source.archive else {}
+
+    def keep(self, paths: Sequence[str]) -> None:
+        """Remember what was built from these inputs."""
+        from hwb.builder import results
+
+        if self._options.isolated and not self._options.elsewhere:
+            results.keep(self._inputs, paths, self._environments.used)
+        results.remember(self._identity, self._inputs, self._files())
+
+
+def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions) -> dict[str, str]:
+    """Everything a result depends on, by a name for people (requirements are compared apart)."""
+    from json import dumps
+
+    from hwb import __version__
+    from hwb.builder.hook_env import passed
+    from hwb.builder.native import compilers
+
+    outer = current().outer_env
+    variables = {f"variable {name}": value for name, value in passed(outer, options.env_pass).items()}
+    found = {
+        "hwb": __version__,
+        "sources": _digest(source, tree),
+        "directory": tree.prefix,
+        "time of the sources": str(tree.epoch) if not source.archive else outer.get("SOURCE_DATE_EPOCH", ""),
+        "interpreter": ", ".join(interpreter.identity for interpreter in options.pythons),
+        "kinds": f"sdist={options.sdist} wheel={options.wheel} from-tree={options.from_tree}",
+        "config settings": dumps(dict(options.config_settings), sort_keys=True),
+        "frontend": options.frontend,
+        "release": str(options.release),
+        **variables,
+    }
+    if project.has_extension_modules:
+        found["compiler"] = compilers(outer)
+        found["variable PATH"] = outer.get("PATH", "")
+    return found
+
+
+def _digest(source: Source, tree: Tree) -> str:
+    if not source.archive:
+        return tree.digest
+    from hwb.fs import sha256_file
+
+    return sha256_file(source.archive)

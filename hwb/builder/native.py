@@ -1,0 +1,73 @@
+"""What do compiled builds need so that the same sources give the same bytes?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from hwb.context import current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hwb.project import Project
+
+__all__ = ["compilers", "steady_flags"]
+
+_VARIABLES = ("CFLAGS", "CXXFLAGS")
+_PLACE = "/hwb"
+"""What stands for the build's directory in debug information."""
+
+
+def compilers(environ: Mapping[str, str]) -> str:
+    """Paths, sizes and times of the C and C++ compilers that a build would find: another compiler, other bytes."""
+    from hwb.proc import which
+
+    found = []
+    for variable, usual in (("CC", "cc"), ("CXX", "c++")):
+        command = (environ.get(variable) or usual).split()[0]
+        path = os.path.realpath(which(command, environ.get("PATH")) or "")
+        if os.path.isfile(path):
+            status = os.stat(path)
+            found.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+    return ", ".join(found)
+
+
+def steady_flags(project: Project, place: str) -> dict[str, str]:
+    """Flags that keep the build's directory out of what compilers write (debug information, assertions).
+
+    Only where the compiler knows them (GCC 8, Clang 10; asked once and remembered), only for compiled projects.
+    """
+    if sys.platform == "win32" or not project.has_extension_modules:
+        return {}
+    outer = current().outer_env
+    flag = f"-ffile-prefix-map={place}={_PLACE}"
+    if not _understood(compilers(outer), outer):
+        return {}
+    return {name: f"{outer[name]} {flag}" if outer.get(name) else flag for name in _VARIABLES}
+
+
+def _understood(identity: str, environ: Mapping[str, str]) -> bool:
+    from hwb.store import fingerprint, open_store
+
+    if not identity:
+        return False
+    record = ("compilers", f"{fingerprint(identity)}.json")
+    known = open_store().read_json(*record)
+    if not isinstance(known, bool):
+        known = _ask(environ)
+        open_store().write_json(*record, value=known)
+    return known
+
+
+def _ask(environ: Mapping[str, str]) -> bool:
+    from hwb import proc
+    from hwb.errors import CommandFailed
+
+    words = (environ.get("CC") or "cc").split()
+    command = [*words, "-ffile-prefix-map=/a=/b", "-x", "c", "-E", os.devnull, "-o", os.devnull]
+    try:
+        return proc.run(command, cwd="/", check=False, capture=True, quiet=True).return_code == 0
+    except CommandFailed:
+        return False

@@ -1,0 +1,69 @@
+"""What is asked of a build, and what did it make?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hwb.pythons import Interpreter
+
+__all__ = ["BuildOptions", "Built", "Source"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Source:
+    """Where the sources are: `root` is a project's directory, `archive` an sdist that the wheel is built from.
+
+    `shown` is what the user called it; `epoch` its time (Unix, seconds) when neither git nor files tell it.
+    """
+
+    root: str
+    shown: str
+    archive: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BuildOptions:
+    """How to build; the defaults are those of `hwb build`."""
+
+    pythons: tuple[Interpreter, ...]
+    sdist: bool = True
+    wheel: bool = True
+    config_settings: Mapping[str, str | list[str]] = field(default_factory=dict)
+    isolated: bool = True
+    """False: the first of `pythons` must have what the project requires already (BLD-27)."""
+    from_tree: bool = False
+    """The wheel is built from the tree, not from the sdist."""
+    release: bool = False
+    """Untracked files that ship are an error, and the tree itself is never read by a backend."""
+    cache: bool = True
+    constraints: tuple[str, ...] = ()
+    """Lines of build constraints, with hashes if any."""
+    lock: str = ""
+    """Path of a pylock file that names every build requirement."""
+    env_pass: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    """Patterns of files that git ignores and that are sources nevertheless."""
+    frontend: str = "hwb"
+    elsewhere: str = ""
+    """Another place than the project's own to build at (`--reproduce`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """Absolute paths of what was built; `why` is one sentence about what was done and for which reason."""
+
+    sdist: str | None
+    wheels: tuple[str, ...]
+    cached: bool
+    why: str
+    epoch: int
+    commit: str | None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The sdist, then the wheels."""
+        return (*((self.sdist,) if self.sdist else ()), *self.wheels)

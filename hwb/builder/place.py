@@ -1,0 +1,47 @@
+"""Where does a build happen? At one fixed path per project, because compilers write paths into what they make."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hwb.context import current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["own_place"]
+
+
+@contextmanager
+def own_place(identity: str, elsewhere: str = "") -> Iterator[str]:
+    """An empty directory for one build at a time: the same path for the same `identity`, or exactly `elsewhere`."""
+    from hwb.store import fingerprint, open_store
+
+    if elsewhere:
+        with _emptied(elsewhere) as place:
+            yield place
+        return
+    store, key = open_store(), fingerprint(identity)
+    with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(str(store.path("build", key))) as place:
+        yield place
+
+
+@contextmanager
+def _emptied(path: str) -> Iterator[str]:
+    from hwb.fs import remove_tree
+
+    place = os.path.realpath(path)
+    remove_tree(place)  # of a killed build
+    os.makedirs(place)
+    # backends look upwards for a repository's ignore file; what lies around the store is not the project's
+    open(os.path.join(place, ".git"), "wb").close()
+    try:
+        yield place
+    finally:
+        remove_tree(place)
+
+
+def _say_waiting(_path: str) -> None:
+    current().emit("message", level="info", text="waiting for another build of this project")

@@ -1,0 +1,169 @@
+"""How do many hooks share one warm interpreter, so that each starts in a fork that has all its imports already?
+
+A zygote belongs to one environment and one set of variables; it lives as long as the `Zygotes` that made it. It runs
+`in_process.py --serve`, imports what earlier hooks of the environment imported (remembered in the store), and forks
+for each job: every hook still gets a fresh process of its own (PEP 517). Linux only; elsewhere, and with
+HWB_BUILD_ZYGOTE=0, each hook is started as a program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from hwb.context import current
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Mapping
+
+    from hwb.proc import Adopted
+
+__all__ = ["IN_PROCESS", "Zygotes", "available"]
+
+IN_PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in_process.py")
+_OWN = frozenset({"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD"})
+"""Variables of a single job: they make no other zygote."""
+
+
+def available(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether hooks are forked here."""
+    env = os.environ if environ is None else environ
+    return sys.platform == "linux" and env.get("HWB_BUILD_ZYGOTE", "1") != "0"
+
+
+class Zygotes:
+    """The zygotes of a run; a context manager that ends them. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started: dict[str, _Zygote] = {}
+
+    def __enter__(self) -> Zygotes:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End them all."""
+        with self._lock:
+            started, self._started = list(self._started.values()), {}
+        for zygote in started:
+            zygote.close()
+
+    def get(self, python: str, name: str, environ: Mapping[str, str]) -> _Zygote:
+        """The zygote of an environment (`name` is its fingerprint) and these variables, started if need be.
+
+        Raises OSError when it cannot be started.
+        """
+        from hwb.store import fingerprint
+
+        fixed = (f"{key}={value}" for key, value in sorted(environ.items()) if key not in _OWN)
+        key = fingerprint(python, *fixed)
+        with self._lock:
+            zygote = self._started.get(key)
+            if zygote is None or not zygote.alive():
+                zygote = self._started[key] = _Zygote(python, name, environ)
+            return zygote
+
+
+class _Zygote:
+    """One warm interpreter."""
+
+    def __init__(self, python: str, name: str, environ: Mapping[str, str]) -> None:
+        import socket
+        import subprocess
+
+        self._name = name
+        self._loaded: set[str] = set()
+        self._sending = threading.Lock()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            # warnings of a preloaded import belong to nobody; a hook that is first to import something prints its own
+            self._process = subprocess.Popen(
+                [python, IN_PROCESS, "--serve", str(theirs.fileno())],
+                env={**environ, **_mark()},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        self._channel: socket.socket = ours
+        self._load(_remembered(name))
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it; jobs that still run go on without it."""
+        self._channel.close()
+        self._process.wait()
+
+    def _send(self, message: str, descriptors: Iterable[int] = ()) -> None:
+        import socket
+
+        with self._sending:
+            socket.send_fds(self._channel, [message.encode(errors="surrogateescape")], list(descriptors))
+
+    def _load(self, names: list[str]) -> None:
+        if names:
+            self._loaded.update(names)
+            self._send(f"load {_record(self._name)}")
+
+    def learn(self, names: list[str]) -> None:
+        """Remember what a hook imported, for its next one and for later runs."""
+        if set(names) <= self._loaded:
+            return
+        from hwb.store import open_store
+
+        wanted = list(dict.fromkeys([*_remembered(self._name), *names]))
+        open_store().write_json("preload", f"{self._name}.json", value=wanted)
+        self._load(wanted)
+
+    def fork(self, job: str, log: int) -> Adopted:
+        """Start the job in that file with its output going to `log`. Raises OSError when the zygote is gone."""
+        from hwb.proc import Adopted
+
+        answer, reply = os.pipe()
+        try:
+            self._send(f"fork {job}", (log, reply))
+        except BaseException:
+            os.close(answer)
+            raise
+        finally:
+            os.close(reply)
+        pid = b""
+        while not pid.endswith(b"\n"):
+            byte = os.read(answer, 1)
+            if not byte:
+                os.close(answer)
+                raise OSError("the zygote has ended")
+            pid += byte
+        return Adopted(int(pid), answer)
+
+
+def _mark() -> dict[str, str]:
+    """The run's mark, but no session's: what one session started serves the others after its end."""
+    from hwb.procgroup import RUN_VARIABLE
+
+    own = current().mark.get(RUN_VARIABLE)
+    return {RUN_VARIABLE: f"{own.rpartition('.')[0]}.zygote"} if own else {}
+
+
+def _record(name: str) -> str:
+    from hwb.store import open_store
+
+    return str(open_store().path("preload", f"{name}.json"))
+
+
+def _remembered(name: str) -> list[str]:
+    from hwb.store import open_store
+
+    names = open_store().read_json("preload", f"{name}.json")
+    return [text for text in names if isinstance(text, str)] if isinstance(names, list) else []
