@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hwb.artifacts import Artifact
+    from hwb.builder.api import BuildResult, build
     from hwb.declare import param, parametrize, recipe
     from hwb.errors import (
         BuildError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Artifact": "hwb.artifacts",
     "BuildError": "hwb.errors",
+    "BuildResult": "hwb.builder.api",
     "Cancelled": "hwb.errors",
     "CommandFailed": "hwb.errors",
     "ConflictError": "hwb.errors",
@@ -34,6 +36,7 @@ _HOME = {
     "RunResult": "hwb.runner.api",
     "Session": "hwb.session",
     "ValidationError": "hwb.errors",
+    "build": "hwb.builder.api",
     "param": "hwb.declare",
     "parametrize": "hwb.declare",
     "recipe": "hwb.declare",
@@ -43,6 +46,7 @@ _HOME = {
 __all__ = [
     "Artifact",
     "BuildError",
+    "BuildResult",
     "Cancelled",
     "CommandFailed",
     "ConflictError",
@@ -53,6 +57,7 @@ __all__ = [
     "Session",
     "ValidationError",
     "__version__",
+    "build",
     "param",
     "parametrize",
     "recipe",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hwb.errors import HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from packaging.tags import Tag
 
@@ -284,26 +284,45 @@ def _supported(python: str) -> frozenset[Tag]:
     return frozenset((*tags.cpython_tags(version, abis), *tags.compatible_tags(version, interpreter)))
 
 
-def write_manifest(directory: str | os.PathLike[str], ledger: Ledger) -> None:
+def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Mapping[str, Any] | None = None) -> None:
     """Write `.hwb/manifest.json` and `.hwb/SHA256SUMS` (for `sha256sum -c`, run in `directory`) beside the artifacts.
 
-    They lie in a dot folder because an uploader given `dist/*` refuses whatever is no distribution. Artifacts
-    elsewhere are left out; when there is none here, nothing is written.
+    They lie in a dot folder because an uploader given `dist/*` refuses whatever is no distribution. What an earlier
+    manifest says of other files that are still there stays; `facts` are said of each of these. Artifacts elsewhere are
+    left out; when there is none here, nothing is written.
     """
     from json import dumps
 
-    from hwb.fs import atomic_write
+    from hwb.fs import FileLock, atomic_write
 
     place = os.path.abspath(directory)
-    here = sorted((a for a in ledger.leaves() if os.path.dirname(a.path) == place), key=lambda a: a.name)
+    here = [artifact for artifact in ledger.leaves() if os.path.dirname(artifact.path) == place]
     if not here:
         return
     folder = os.path.join(place, ".hwb")
     os.makedirs(folder, exist_ok=True)
-    rows = [_manifest_row(artifact, ledger.verdicts()) for artifact in here]
-    text = dumps({"schema": MANIFEST_SCHEMA, "artifacts": rows}, indent=2, ensure_ascii=False)
-    atomic_write(os.path.join(folder, "manifest.json"), text + "\n")
-    atomic_write(os.path.join(folder, "SHA256SUMS"), "".join(f"{a.sha256}  {a.name}\n" for a in here))
+    with FileLock(os.path.join(folder, "lock")):
+        rows = {row["name"]: row for row in _known_rows(place)}
+        rows |= {a.name: {**_manifest_row(a, ledger.verdicts()), **(facts or {})} for a in here}
+        listed = [rows[name] for name in sorted(rows)]
+        text = dumps({"schema": MANIFEST_SCHEMA, "artifacts": listed}, indent=2, ensure_ascii=False)
+        atomic_write(os.path.join(folder, "manifest.json"), text + "\n")
+        atomic_write(os.path.join(folder, "SHA256SUMS"), "".join(f"{r['sha256']}  {r['name']}\n" for r in listed))
+
+
+def _known_rows(place: str) -> list[dict[str, Any]]:
+    """Rows of the manifest that is there whose file is still the one they speak of."""
+    from json import loads
+
+    from hwb.fs import sha256_file
+
+    try:
+        with open(os.path.join(place, ".hwb", "manifest.json"), encoding="utf-8") as handle:
+            rows = loads(handle.read())["artifacts"]
+        named = [(row, os.path.join(place, os.path.basename(row["name"]))) for row in rows]
+        return [row for row, path in named if os.path.isfile(path) and sha256_file(path) == row["sha256"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # none, or one that something else wrote
 
 
 def _manifest_row(artifact: Artifact, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:

@@ -157,10 +157,13 @@ def _mtime(path: str) -> int:
         return 0
 
 
-def read_tree(root: str, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Tree:
+def read_tree(
+    root: str, exclude: Sequence[str] = (), include: Sequence[str] = (), *, vcs: bool = True
+) -> Tree:
     """Look at a project's sources; nothing is written. `exclude` names directories whose untracked content is none.
 
-    `include` are git pathspecs, relative to the project, of ignored files that are sources nevertheless. A directory that the repository around it ignores is a tree of its own. Raises SourceError.
+    `include` are git pathspecs, relative to the project, of ignored files that are sources nevertheless; without `vcs`
+    no repository is looked for. A directory that the repository around it ignores is a tree of its own. Raises SourceError.
     """
     from hwb.git import discover, read_state
 
@@ -168,7 +171,7 @@ def read_tree(root: str, exclude: Sequence[str] = (), include: Sequence[str] = (
     if not os.path.isdir(top):
         raise SourceError(f"there is no directory {root}")
     outside = [os.path.realpath(path) for path in exclude]
-    repository = discover(top)
+    repository = discover(top) if vcs else None
     if repository is not None:
         tree = Tree(top, outside, read_state(repository), _included(repository, include))
         if not repository.prefix or any(name.startswith(repository.prefix) for name in tree.names()):

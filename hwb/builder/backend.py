@@ -13,6 +13,7 @@ from hwb.errors import BuildError, CommandFailed, CommandTimeout, ProgramNotFoun
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from hwb.builder.options import BuildOptions
     from hwb.isolation.venv import Venv
     from hwb.project import BuildSystem
 
@@ -56,20 +57,18 @@ class Backend:
         environments: Callable[[Sequence[str]], Venv],
         place: str,
         epoch: int,
-        config_settings: ConfigSettings | None,
         *,
-        isolated: bool = True,
-        env_pass: Sequence[str] = (),
         extra_env: Mapping[str, str] | None = None,
+        options: BuildOptions,
     ) -> None:
         self._source_dir = source_dir
         self._system = system
         self._environments = environments
         self._place = place
         self._epoch = epoch
-        self._settings = _steady(system.backend, config_settings)
-        self._isolated = isolated
-        self._env_pass = env_pass
+        self._settings = _steady(system.backend, options.config_settings)
+        self._isolated = options.isolated
+        self._options = options
         self._extra_env = extra_env or {}
 
     def build(self, kind: str, out_dir: str) -> str:
@@ -112,9 +111,12 @@ class Backend:
         from hwb.builder.hooks import HookRunner
 
         in_tree = bool(self._system.backend_path)
-        environ = hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree, more=self._env_pass)
+        options = self._options
+        environ = hook_environment(
+            venv.bin, self._place, self._epoch, in_tree=in_tree, more=options.env_pass, zone=options.zone
+        )
         name = os.path.basename(venv.path) if self._isolated else ""
-        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place)
+        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place, options.umask)
         job = {
             "hook": hook,
             "backend": self._system.backend,

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hwb.builder.environments import Environments
+    from hwb.builder.memory import Memory
     from hwb.project import Project
     from hwb.pythons import Interpreter
     from hwb.snapshot import Tree
 
-__all__ = ["build_project"]
+__all__ = ["build_project", "changes_since"]
 
 
 def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
@@ -44,6 +45,11 @@ def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
             context.zygotes = None
 
 
+def changes_since(source: Source, out_dir: str, options: BuildOptions) -> tuple[str, ...]:
+    """Everything that is different from the last build of this source, one line each; nothing is built."""
+    return _Build(source, out_dir, options).changes()
+
+
 class _Build:
     """One build from look to hand-over."""
 
@@ -59,12 +65,18 @@ class _Build:
         self._tree: Tree
         self._project: Project
 
-    def go(self) -> Built:
-        with phase("resolve"):
-            self._look()
+    def changes(self) -> tuple[str, ...]:
+        return tuple(self._memory().changes()) or ("nothing changed",)
+
+    def _memory(self) -> Memory:
         from hwb.builder.memory import Memory
 
-        memory = Memory(self._source, self._tree, self._project, self._options, self._environments)
+        with phase("resolve"):
+            self._look()
+        return Memory(self._source, self._tree, self._project, self._options, self._environments)
+
+    def go(self) -> Built:
+        memory = self._memory()
         known = memory.handed_out(self._out_dir) if self._options.cache else None
         if known is not None:
             return self._built(known, memory.why, cached=True)
@@ -79,21 +91,18 @@ class _Build:
         with phase("analyze"):
             self._project = read_project(self._source.root)
         patterns = include_patterns(self._project, self._options.include)
-        self._tree = read_tree(self._source.root, [self._out_dir], include=patterns)
+        self._tree = read_tree(self._source.root, [self._out_dir], include=patterns, vcs=self._source.vcs)
         self._epoch = self._tree.epoch
 
-    def _make(self, memory: object) -> Built:
-        from hwb.builder.memory import Memory
+    def _make(self, memory: Memory) -> Built:
         from hwb.builder.place import own_place
 
-        assert isinstance(memory, Memory)
-        identity = os.path.realpath(self._source.archive or self._source.root)
-        with own_place(identity, self._options.elsewhere) as place:
+        with own_place(self._source.key, self._options.elsewhere) as place:
             self._place = place
             again = memory.handed_out(self._out_dir) if self._options.cache else None  # somebody else was faster
             if again is not None:
                 return self._built(again, memory.why, cached=True)
-            made = self._frontend() if self._options.frontend != "hwb" else self._steps()
+            made = self._frontend() if self._other_frontend() else self._steps()
             with phase("metadata"):
                 memory.keep(made)
                 os.makedirs(self._out_dir, exist_ok=True)
@@ -107,11 +116,10 @@ class _Build:
     def _steps(self) -> list[str]:
         """The paths of everything that was asked for, checked."""
         options = self._options
-        made: list[str] = []
-        packed = self._source.archive
-        if not packed and (options.sdist or not options.from_tree):
-            packed = self._sdist()
-            made += [packed] if options.sdist else []
+        if self._source.is_sdist:
+            return self._wheels("")
+        packed = self._sdist() if options.sdist or not options.from_tree else ""
+        made = [packed] if options.sdist else []
         if options.wheel:
             made += self._wheels("" if options.from_tree else packed)
         return made
@@ -166,19 +174,25 @@ class _Build:
 
     def _wheel(self, packed: str, interpreter: Interpreter, out: str) -> str:
         """The path of a checked wheel."""
+        if not packed and not self._source.is_sdist:
+            with self._copied() as folder:
+                return self._checked_wheel(self._backend(folder, self._project, interpreter).build("wheel", out))
+        tree = self._unpacked(packed)
+        project = _analyze(tree, os.path.basename(packed) or self._source.key)
+        return self._checked_wheel(self._backend(tree, project, interpreter).build("wheel", out))
+
+    def _unpacked(self, packed: str) -> str:
+        """The directory of an unpacked sdist, fresh: a backend may have written into the last one."""
         from hwb.archive import extract_sdist
         from hwb.fs import remove_tree
 
-        if not packed:
-            with self._copied() as folder:
-                return self._checked_wheel(self._backend(folder, self._project, interpreter).build("wheel", out))
         target = os.path.join(self._place, "unpacked")
         remove_tree(target)
-        tree = extract_sdist(packed, target)
-        if self._source.archive:
-            self._epoch = _newest(tree)
-        project = _analyze(tree, os.path.basename(packed))
-        return self._checked_wheel(self._backend(tree, project, interpreter).build("wheel", out))
+        if packed:
+            return extract_sdist(packed, target)
+        import shutil
+
+        return shutil.copytree(self._source.root, os.path.join(target, os.path.basename(self._source.root)), symlinks=True)
 
     def _checked_wheel(self, path: str) -> str:
         from hwb.builder.files import tell_ignored
@@ -203,18 +217,26 @@ class _Build:
             lambda requires: self._environments.get(chosen, requires),
             self._place,
             self._epoch,
-            self._options.config_settings,
-            isolated=self._options.isolated,
-            env_pass=self._options.env_pass,
+            options=self._options,
             extra_env={**extra, "PYTHONDONTWRITEBYTECODE": "1"} if quiet else extra,
         )
         return _Explained(backend, self._tree)
+
+    def _other_frontend(self) -> str:
+        """`build` or `uv` where the settings say so; uv for projects whose backend is a part of it."""
+        from hwb.builder.frontends import takes_uv_build
+
+        chosen = self._options.frontend
+        plain = not (self._options.lock or self._options.constraints or self._options.config_settings)
+        if chosen == "hwb" and plain and takes_uv_build(self._project.build_system.backend):
+            return "uv"
+        return "" if chosen == "hwb" else chosen
 
     def _frontend(self) -> list[str]:
         from hwb.builder.frontends import run_frontend
 
         with self._copied() as folder:
-            made = run_frontend(folder, self._place, self._epoch, self._options)
+            made = run_frontend(folder, self._place, self._epoch, self._options, frontend=self._other_frontend())
         for path in made:
             if path.endswith(".whl"):
                 self._checked_wheel(path)
@@ -268,17 +290,6 @@ def _analyze(folder: str, shown: str) -> Project:
         except AnalyzeError as error:
             what, where = (text.replace(folder, shown) for text in (error.what, error.where))
             raise AnalyzeError(what, where=where, remedy=error.remedy, detail=error.detail) from error
-
-
-def _newest(folder: str) -> int:
-    """SOURCE_DATE_EPOCH, else the newest time of an unpacked sdist's files."""
-    from hwb.snapshot import checked_epoch
-
-    given = current().outer_env.get("SOURCE_DATE_EPOCH")
-    if given:
-        return checked_epoch(given)
-    paths = (os.path.join(below, name) for below, _, names in os.walk(folder) for name in names)
-    return max((int(os.lstat(path).st_mtime) for path in paths), default=0)
 
 
 def _same_bytes(first: str, second: str) -> bool:

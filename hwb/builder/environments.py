@@ -37,11 +37,29 @@ class Environments:
         from hwb.builder.results import Requirements
         from hwb.isolation.shared import environment_of_pins
 
+        requires = [self._local(text) for text in requires]
         pins = self.pins(interpreter, requires)
         self._used[interpreter.identity, tuple(requires)] = Requirements(
             interpreter.identity, tuple(requires), tuple(pins)
         )
         return environment_of_pins(interpreter, requires, pins)
+
+    def _local(self, requirement: str) -> str:
+        """A requirement that a wheel of this workspace satisfies, as a reference to that wheel (PEP 508)."""
+        if not self._options.local:
+            return requirement
+        from pathlib import Path
+
+        from packaging.requirements import Requirement
+        from packaging.utils import canonicalize_name
+
+        wanted = Requirement(requirement)
+        path = self._options.local.get(canonicalize_name(wanted.name))
+        if path is None or wanted.url:
+            return requirement
+        marker = f" ; {wanted.marker}" if wanted.marker else ""
+        extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
+        return f"{wanted.name}{extras} @ {Path(path).as_uri()}{marker}"
 
     def pins(self, interpreter: Interpreter, requires: Sequence[str]) -> list[str]:
         """What the requirements mean: by the lock if there is one, else by the index (remembered for a day)."""

@@ -19,8 +19,6 @@ __all__ = ["HookRunner"]
 
 _TAIL_LINES = 40
 _TAIL_BYTES = 64 << 10
-_UMASK = 0o022
-"""Generated files keep the mode they get, and archives keep that: the user's umask must not decide."""
 
 
 class HookRunner:
@@ -30,11 +28,12 @@ class HookRunner:
     `tail` is the end of what the last hook printed, masked; it is worked out when asked for.
     """
 
-    def __init__(self, python: str, name: str, environ: Mapping[str, str], place: str) -> None:
+    def __init__(self, python: str, name: str, environ: Mapping[str, str], place: str, umask: int = 0o022) -> None:
         self._python = python
         self._name = name
         self._environ = environ
         self._place = place
+        self._umask = umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
         self._captured: bytes | None = None
         self._offset = 0
 
@@ -47,8 +46,14 @@ class HookRunner:
         path, answer = os.path.join(folder, "job.json"), os.path.join(folder, "answer.json")
         if os.path.exists(answer):
             os.unlink(answer)
-        environ = {**self._environ, **current().mark}
-        whole = {**job, "answer": answer, "environ": environ, "umask": _UMASK, "learn": bool(self._name) and not in_tree}
+        whole = {
+            **job,
+            "answer": answer,
+            "environ": {**self._environ, **current().mark},
+            "umask": self._umask,
+            "learn": bool(self._name),
+            "code_cache": _code_cache() if in_tree else "",
+        }
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as handle:
             handle.write(dumps(whole))
         done = self._start(path, job)
@@ -58,9 +63,9 @@ class HookRunner:
         if done.return_code != 0:
             how = f"exit code {done.return_code}" if done.return_code > 0 else f"signal {-done.return_code}"
             raise CommandFailed(f"ended with {how}", done.return_code)
-        return self._answer(answer, in_tree=in_tree)
+        return self._answer(answer)
 
-    def _answer(self, path: str, *, in_tree: bool) -> dict[str, Any]:
+    def _answer(self, path: str) -> dict[str, Any]:
         from json import load
 
         try:
@@ -92,7 +97,7 @@ class HookRunner:
                 return proc.run(argv, **given, spawn=lambda log: self._fork(zygotes, path, log))
             except _NoZygote:
                 pass  # the environment's Python cannot serve: start it as a program
-        return proc.run(argv, **given, umask=_UMASK)
+        return proc.run(argv, **given, umask=self._umask)
 
     def _fork(self, zygotes: Any, path: str, log: int) -> Adopted:
         try:
@@ -108,6 +113,13 @@ class HookRunner:
 
         text = Redactor(current().secrets).mask(data[-_TAIL_BYTES:]).decode(errors="replace")
         return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def _code_cache() -> str:
+    from hwb.store import open_store
+
+    folder = open_store().path("code", "_").parent
+    return str(folder)
 
 
 class _NoZygote(Exception):

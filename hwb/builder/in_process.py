@@ -9,8 +9,8 @@ imports it. Two ways to be called::
 A zygote imports what earlier hooks of this environment imported (never anything of the project itself), so that each
 fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket is closed.
 
-A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path) and, for a
-fork, environ and umask. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback),
+A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
+(a directory) and, for a fork, environ and umask. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback),
 and `modules`: names worth importing beforehand.
 """
 
@@ -21,13 +21,16 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, PathFinder, SourceFileLoader
+from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
+    from types import CodeType
     from typing import Any, Iterable
 
+_MAGIC = MAGIC_NUMBER + sys.version.encode()
 _HOOKS_WITHOUT = {"get_requires_for_build_sdist", "get_requires_for_build_wheel"}  # optional: then the answer is []
 _PRELOAD_LIMIT = 1500
 
@@ -52,11 +55,58 @@ class _InTree:
         return spec
 
 
+class _SourceLoader(SourceFileLoader):
+    """Byte code of the project's own modules, kept by the hash of their text and outside of the tree.
+
+    Python's own byte code is found by time and size, and all sources of a build have the same time.
+    """
+
+    cache = ""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """As importlib.abc.InspectLoader.get_code."""
+        import hashlib
+        import marshal
+
+        path = self.get_filename(fullname)
+        text = self.get_data(path)
+        name = hashlib.sha256(b"%s\0%s\0" % (path.encode(errors="surrogateescape"), _MAGIC) + text).hexdigest()
+        kept = os.path.join(self.cache, name)
+        try:
+            with open(kept, "rb") as handle:
+                return marshal.load(handle)  # type: ignore[no-any-return]
+        except (OSError, EOFError, ValueError, TypeError):
+            pass
+        code = self.source_to_code(text, path)
+        try:
+            with open("%s.%d" % (kept, os.getpid()), "wb") as handle:
+                marshal.dump(code, handle)
+            os.replace("%s.%d" % (kept, os.getpid()), kept)
+        except OSError:
+            pass  # only slower
+        return code  # type: ignore[no-any-return]
+
+
+def _cache_code(source_dir: str, cache: str) -> None:
+    """Modules below `source_dir` are loaded by `_SourceLoader`, all others as ever."""
+    _SourceLoader.cache = cache
+    finder = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (_SourceLoader, [".py"]))
+
+    def hook(path: str) -> Any:
+        if os.path.commonpath([source_dir, os.path.abspath(path or ".")]) != source_dir:
+            raise ImportError
+        return finder(path)
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.clear()
+
+
 def _backend(job: dict[str, Any]) -> Any:
     """The object that has the hooks: `module:attribute.attribute` (PEP 517, source trees)."""
     module, _, path = job["backend"].partition(":")
     folders = [os.path.join(job["source_dir"], part) for part in job["backend_path"]]
     if folders:
+        _cache_code(job["source_dir"], job["code_cache"])
         sys.path[:0] = folders
         sys.meta_path.insert(0, _InTree(folders, module.partition(".")[0]))
     try:
@@ -71,8 +121,18 @@ def _backend(job: dict[str, Any]) -> Any:
     return found
 
 
+def _evict(job: dict[str, Any]) -> None:
+    """Forget preloaded modules that the project has, too: its own are meant where it puts itself on sys.path."""
+    folders = [job["source_dir"], *(os.path.join(job["source_dir"], part) for part in job["backend_path"])]
+    own = {name.partition(".")[0] for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)}
+    own -= set(getattr(sys, "stdlib_module_names", ())) | {"__main__"}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+
+
 def _ask(job: dict[str, Any]) -> dict[str, Any]:
     try:
+        _evict(job)
         backend = _backend(job)
     except _Unavailable as error:
         return {"unavailable": str(error)}

@@ -31,10 +31,6 @@ class Memory:
         self._inputs = _inputs(source, tree, project, options)
         self.why = ""
 
-    @property
-    def _identity(self) -> str:
-        return os.path.realpath(self._source.archive or self._source.root)
-
     def handed_out(self, out_dir: str) -> list[str] | None:
         """The files of a known result, copied into the output directory; None when there is none."""
         from hwb.builder import results
@@ -58,7 +54,7 @@ class Memory:
     def _difference(self) -> str:
         from hwb.builder import results
 
-        before = results.last(self._identity)
+        before = results.last(self._source.key)
         if before is None:
             return "built: for the first time"
         changes = results.differences(before, self._inputs, self._files())
@@ -69,11 +65,11 @@ class Memory:
         """Everything that is different from the last build, one line each."""
         from hwb.builder import results
 
-        before = results.last(self._identity)
+        before = results.last(self._source.key)
         return ["first build"] if before is None else results.differences(before, self._inputs, self._files())
 
     def _files(self) -> dict[str, str]:
-        return self._tree.fingerprints() if not self._source.archive else {}
+        return self._tree.fingerprints()
 
     def keep(self, paths: Sequence[str]) -> None:
         """Remember what was built from these inputs."""
@@ -81,7 +77,7 @@ class Memory:
 
         if self._options.isolated and not self._options.elsewhere:
             results.keep(self._inputs, paths, self._environments.used)
-        results.remember(self._identity, self._inputs, self._files())
+        results.remember(self._source.key, self._inputs, self._files())
 
 
 def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions) -> dict[str, str]:
@@ -96,11 +92,11 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
     variables = {f"variable {name}": value for name, value in passed(outer, options.env_pass).items()}
     found = {
         "hwb": __version__,
-        "sources": _digest(source, tree),
+        "sources": tree.digest,
         "directory": tree.prefix,
-        "time of the sources": str(tree.epoch) if not source.archive else outer.get("SOURCE_DATE_EPOCH", ""),
+        "time of the sources": str(tree.epoch),
         "interpreter": ", ".join(interpreter.identity for interpreter in options.pythons),
-        "kinds": f"sdist={options.sdist} wheel={options.wheel} from-tree={options.from_tree}",
+        "kinds": f"sdist={options.sdist} wheel={options.wheel} from-tree={options.from_tree} of={source.is_sdist}",
         "config settings": dumps(dict(options.config_settings), sort_keys=True),
         "frontend": options.frontend,
         "release": str(options.release),
@@ -111,10 +107,3 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         found["variable PATH"] = outer.get("PATH", "")
     return found
 
-
-def _digest(source: Source, tree: Tree) -> str:
-    if not source.archive:
-        return tree.digest
-    from hwb.fs import sha256_file
-
-    return sha256_file(source.archive)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hwb.archive import open_sdist
-from hwb.archive.names import DIRECTORY, FILE, HARDLINK, SYMLINK
+from hwb.archive.members import DIRECTORY, FILE, HARDLINK, SYMLINK
 from hwb.context import current
 from hwb.fs import atomic_path
 

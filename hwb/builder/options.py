@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,21 @@ __all__ = ["BuildOptions", "Built", "Source"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Source:
-    """Where the sources are: `root` is a project's directory, `archive` an sdist that the wheel is built from.
+    """Where the sources are: `root` is a project's directory, `identity` what the fixed build path belongs to.
 
-    `shown` is what the user called it; `epoch` its time (Unix, seconds) when neither git nor files tell it.
+    `vcs` says whether a repository around `root` may be asked; an unpacked archive has none. Of an `is_sdist` only a
+    wheel can be built.
     """
 
     root: str
-    shown: str
-    archive: str = ""
+    identity: str = ""
+    vcs: bool = True
+    is_sdist: bool = False
+
+    @property
+    def key(self) -> str:
+        """The identity, by default the directory's real path."""
+        return self.identity or os.path.realpath(self.root)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -42,6 +50,8 @@ class BuildOptions:
     cache: bool = True
     constraints: tuple[str, ...] = ()
     """Lines of build constraints, with hashes if any."""
+    local: Mapping[str, str] = field(default_factory=dict)
+    """Wheels (paths) that stand for requirements of these normalised names."""
     lock: str = ""
     """Path of a pylock file that names every build requirement."""
     env_pass: tuple[str, ...] = ()
@@ -50,6 +60,8 @@ class BuildOptions:
     frontend: str = "hwb"
     elsewhere: str = ""
     """Another place than the project's own to build at (`--reproduce`)."""
+    umask: int = 0o022
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

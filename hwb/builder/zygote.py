@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["IN_PROCESS", "Zygotes", "available"]
 
 IN_PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in_process.py")
-_OWN = frozenset({"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD"})
+_OWN = frozenset({"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES"})
 """Variables of a single job: they make no other zygote."""
 
 
@@ -85,7 +85,7 @@ class _Zygote:
             # warnings of a preloaded import belong to nobody; a hook that is first to import something prints its own
             self._process = subprocess.Popen(
                 [python, IN_PROCESS, "--serve", str(theirs.fileno())],
-                env={**environ, **_mark()},
+                env={name: value for name, value in environ.items() if name not in _OWN} | _mark(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

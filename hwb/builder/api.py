@@ -1,0 +1,317 @@
+"""How does anything that can be named (a directory, an archive, a repository) become checked files in a directory?
+
+`build` is what `hwb build` and `hwb.build()` call; `BuildEngine` is the documented class over the same engine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from hwb.builder.options import BuildOptions, Source
+from hwb.context import current, use
+from hwb.errors import HwbError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from hwb.artifacts import Artifact
+    from hwb.builder.options import Built
+    from hwb.pythons import Interpreter
+    from hwb.source import ResolvedSource
+
+__all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """A phase that is over: `name` (resolve, analyze, isolation, build, validate, metadata), what of, seconds."""
+
+    name: str
+    detail: str
+    seconds: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What became of a build. `error_code` is the code of an `HwbError`, empty on success; paths are absolute.
+
+    `wheel_path` is the first wheel. `why` says what was done and for which reason, `cached` whether the files come
+    from an earlier build of the same inputs.
+    """
+
+    success: bool
+    wheel_path: Path | None = None
+    sdist_path: Path | None = None
+    build_log: str = ""
+    duration_seconds: float = 0.0
+    error: str | None = None
+    error_code: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    cached: bool = False
+    why: str = ""
+    isolated: bool = True
+    phases: tuple[PhaseTime, ...] = ()
+    changes: tuple[str, ...] = ()
+    """With `only_why`: everything that is different from the last build."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BuildRequest:
+    """What `hwb build` was asked; None means that settings and project decide."""
+
+    source: str = "."
+    output_dir: str | None = None
+    sdist: bool | None = None
+    wheel: bool | None = None
+    pythons: tuple[str, ...] = ()
+    config_settings: Mapping[str, str | list[str]] = field(default_factory=dict)
+    isolated: bool = True
+    from_tree: bool = False
+    release: bool = False
+    cache: bool = True
+    clean: bool = False
+    constraints: tuple[str, ...] = ()
+    locked: bool = False
+    frontend: str | None = None
+    reproduce: bool = False
+    only_why: bool = False
+    """Build nothing: say what changed since the last build."""
+    local: Mapping[str, str] = field(default_factory=dict)
+    """Wheels (paths) that stand for requirements of these names: members of a workspace that were built before."""
+    directory: str = ""
+    """What `source` and relative paths are relative to; empty: the current directory."""
+
+
+def build_source(request: BuildRequest) -> BuildResult:
+    """Do what a request says, in the current context. Raises HwbError; then nothing new is in the output directory."""
+    started = time.monotonic()
+    with _noted() as phases, _resolved(request) as (source, spec_dir):
+        from hwb.config import load
+
+        settings = load(source.root, org_file=None)
+        out_dir = _output_dir(request, source, spec_dir, settings.get("output-dir"))
+        options = _options(request, source, settings)
+        if request.only_why:
+            from hwb.builder.engine import changes_since
+
+            return BuildResult(success=True, changes=changes_since(source, out_dir, options))
+        if request.clean:
+            from hwb.builder.output import clean_output
+
+            clean_output(out_dir, source.root)
+        built = _engine(request, source, out_dir, options)
+        made = _record(built, out_dir, options)
+    return BuildResult(
+        success=True,
+        wheel_path=_path(built.wheels[0]) if built.wheels else None,
+        sdist_path=_path(built.sdist) if built.sdist else None,
+        duration_seconds=time.monotonic() - started,
+        artifacts=made,
+        cached=built.cached,
+        why=built.why,
+        isolated=options.isolated,
+        phases=tuple(phases),
+    )
+
+
+def _engine(request: BuildRequest, source: Source, out_dir: str, options: BuildOptions) -> Built:
+    from hwb.builder.engine import build_project
+
+    built = build_project(source, out_dir, options)
+    if request.reproduce:
+        from hwb.builder.reproduce import reproduce
+
+        reproduce(source, built, options)
+    return built
+
+
+def _path(text: str) -> Path:
+    from pathlib import Path
+
+    return Path(text)
+
+
+@contextmanager
+def _noted() -> Iterator[list[PhaseTime]]:
+    """Collects the phases that end inside the block."""
+    context, found = current(), list[PhaseTime]()
+    emit = context.emit
+
+    def told(kind: str, **values: Any) -> None:
+        if kind == "phase" and values["state"] != "started":
+            ok = values["state"] == "done"
+            found.append(PhaseTime(values["name"], values.get("detail", ""), values.get("seconds", 0.0), ok))
+        emit(kind, **values)
+
+    with use(replace(context, emit=told)):
+        yield found
+
+
+# --- from words to values ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _resolved(request: BuildRequest) -> Iterator[tuple[Source, str]]:
+    """The source as a directory, and the directory whose `dist` is the default output (empty: the project's own)."""
+    start = os.path.abspath(request.directory or current().cwd)
+    plain = os.path.join(start, os.path.expanduser(request.source))
+    if os.path.isdir(plain) and "#" not in request.source:
+        yield Source(os.path.abspath(plain)), ""
+        return
+    from hwb.builder.backend import phase
+    from hwb.source import parse_source, resolve_source
+
+    with phase("resolve", request.source):
+        found = resolve_source(parse_source(request.source, cwd=start), offline=current().offline)
+    with found:
+        yield _source_of(found, request.source), "" if not found.is_temporary else start
+
+
+def _source_of(found: ResolvedSource, shown: str) -> Source:
+    from hwb.source import SourceType
+
+    kind = found.spec.type
+    if not found.is_temporary:
+        return Source(str(found.local_path))
+    git = kind in (SourceType.GIT_HTTPS, SourceType.GIT_SSH) or found.commit_hash is not None
+    return Source(str(found.local_path), shown, vcs=git, is_sdist=kind is SourceType.SDIST)
+
+
+def _output_dir(request: BuildRequest, source: Source, beside: str, configured: str) -> str:
+    if request.output_dir is not None:
+        return os.path.join(os.path.abspath(request.directory or current().cwd), os.path.expanduser(request.output_dir))
+    return os.path.join(beside, "dist") if beside else os.path.join(source.root, configured)
+
+
+def _kinds(request: BuildRequest, source: Source) -> tuple[bool, bool]:
+    """sdist, wheel: what was named, else both; of an sdist only a wheel."""
+    if source.is_sdist:
+        if request.sdist:
+            remedy = "leave --sdist out: a wheel is built from it"
+            raise UsageError("the source is an sdist already", remedy=remedy)
+        return False, True
+    if request.sdist is None and request.wheel is None:
+        return True, True
+    return bool(request.sdist), bool(request.wheel)
+
+
+def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptions:
+    sdist, wheel = _kinds(request, source)
+    configured = settings.get("build")
+    lock = os.path.join(source.root, "pylock.build.toml") if request.locked else ""
+    if lock and not os.path.isfile(lock):
+        raise UsageError("there is no pylock.build.toml to obey", where=source.root, remedy="make it: hwb lock --build")
+    return BuildOptions(
+        pythons=_interpreters(request, source.root, settings.get("python")),
+        sdist=sdist,
+        wheel=wheel,
+        config_settings=request.config_settings,
+        isolated=request.isolated,
+        from_tree=request.from_tree,
+        release=request.release,
+        cache=request.cache,
+        constraints=request.constraints,
+        local=request.local,
+        lock=lock,
+        env_pass=tuple(configured["env-pass"]),
+        include=tuple(configured["include"]),
+        frontend=request.frontend or configured["frontend"],
+    )
+
+
+def _interpreters(request: BuildRequest, root: str, configured: str | None) -> tuple[Interpreter, ...]:
+    """One for each that was named; else the configured one, else one that the project allows."""
+    from hwb import pythons
+
+    words = request.pythons or ((configured,) if configured else ())
+    if words:
+        found = [pythons.find(word) for word in words]
+        return tuple({interpreter.identity: interpreter for interpreter in found}.values())
+    if not request.isolated:
+        return (_own(),)
+    from hwb.project import read_project
+
+    return (pythons.find(None, requires_python=read_project(root).requires_python),)
+
+
+def _own() -> Interpreter:
+    """Without isolation: the Python of the environment that is active, else the one that hwb runs on, as it stands."""
+    import sys
+
+    from hwb import pythons
+
+    active = current().outer_env.get("VIRTUAL_ENV")
+    scripts, name = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+    path = os.path.join(active, scripts, name) if active else sys.executable
+    return replace(pythons.find(path), path=path)
+
+
+# --- what is said about the result -----------------------------------------------------------------------------------
+
+
+def _record(built: Built, out_dir: str, options: BuildOptions) -> tuple[Artifact, ...]:
+    """Artifacts of the files, and the manifest beside them."""
+    from hwb.artifacts import Artifact, Ledger, write_manifest
+
+    ledger, parent = Ledger(None), ""
+    for path in built.files:
+        artifact = Artifact.of_file(path, "build", "build", parent if path.endswith(".whl") else "")
+        parent = artifact.sha256 if path.endswith(".tar.gz") else parent
+        ledger.add(artifact)
+    facts: dict[str, Any] = {"commit": built.commit, "source-date-epoch": built.epoch, "isolated": options.isolated}
+    write_manifest(out_dir, ledger, facts)
+    return ledger.artifacts()
+
+
+def build(
+    source: str | os.PathLike[str] = ".",
+    output_dir: str | os.PathLike[str] | None = None,
+    *,
+    sdist: bool | None = None,
+    wheel: bool | None = None,
+    python: str | Sequence[str] = (),
+    config_settings: Mapping[str, str | list[str]] | None = None,
+    isolated: bool = True,
+    offline: bool = False,
+    **more: Any,
+) -> BuildResult:
+    """Build a directory, an archive or a repository (`git+https://...@ref#subdirectory=x`) from Python.
+
+    >>> hwb.build("my-project", python=["3.11", "3.12"]).wheel_path          # doctest: +SKIP
+
+    Neither `sdist` nor `wheel`: both. `more` are fields of `BuildRequest`. Raises HwbError, whose `code` says what
+    failed (SOURCE_RESOLVE_FAILED, ANALYZE_FAILED, ISOLATION_FAILED, BACKEND_FAILED, VALIDATION_FAILED, ...).
+    """
+    request = BuildRequest(
+        os.fspath(source),
+        None if output_dir is None else os.fspath(output_dir),
+        sdist,
+        wheel,
+        (python,) if isinstance(python, str) else tuple(python),
+        config_settings or {},
+        isolated,
+        **more,
+    )
+    context = current()
+    with use(replace(context, offline=offline or context.offline, cwd=os.getcwd())):
+        return build_source(request)
+
+
+def failed(error: HwbError, log: str, seconds: float, phases: Sequence[PhaseTime] = ()) -> BuildResult:
+    """A typed error as a result (BLD-13): the one place where that is done."""
+    return BuildResult(
+        success=False,
+        build_log=log,
+        duration_seconds=seconds,
+        error=error.explain(),
+        error_code=error.code,
+        phases=tuple(phases),
+    )
+
+
