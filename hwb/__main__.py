@@ -18,6 +18,11 @@ def main() -> None:
     import gc
 
     gc.disable()
+    if sys.argv[1:2] == ["build"]:
+        from hwb.builder.again import build_again
+
+        if build_again(sys.argv[2:]):
+            return
     from hwb.cli import invoke
 
     sys.exit(invoke(sys.argv[1:]))

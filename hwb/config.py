@@ -17,7 +17,7 @@ from hwb.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["KEYS", "Key", "Settings", "Value", "key_lines", "load", "load_toml", "org_file", "parse_toml"]
+__all__ = ["KEYS", "Key", "Settings", "Value", "files", "key_lines", "load", "load_toml", "org_file", "parse_toml"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +266,12 @@ def load(
     return Settings(found, warnings)
 
 
+def files(root: str, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Every file that `load` may read, whether it exists or not."""
+    environment = os.environ if environ is None else environ
+    return [os.path.join(root, "pyproject.toml"), _org_toml(environment, None)]
+
+
 def org_file(environ: Mapping[str, str]) -> str | None:
     """The organisation's recipes: HWB_ORG_FILE (whether it exists or not), else the configuration folder's, if any."""
     chosen = environ.get("HWB_ORG_FILE")
@@ -350,10 +356,14 @@ def _from_project(root: str) -> dict[str, Value]:
     return _from_table(section, "pyproject.toml", data, ("tool", "hwb"))
 
 
-def _from_org(environ: Mapping[str, str], recipes: str | None) -> dict[str, Value]:
+def _org_toml(environ: Mapping[str, str], recipes: str | None) -> str:
     recipes = recipes or environ.get("HWB_ORG_FILE")
     folder = os.path.dirname(os.path.abspath(os.path.expanduser(recipes))) if recipes else places.config_dir()
-    path = os.path.join(folder, "hwb.toml")
+    return os.path.join(folder, "hwb.toml")
+
+
+def _from_org(environ: Mapping[str, str], recipes: str | None) -> dict[str, Value]:
+    path = _org_toml(environ, recipes)
     data = _read(path)
     return {} if data is None else _from_table(parse_toml(data, path), path, data, ())
 

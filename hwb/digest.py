@@ -7,10 +7,9 @@ changed or untracked; elsewhere of every file's bytes, read again only when size
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
 from hwb.litter import is_output, is_source_dir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
     from collections.abc import Iterator, Sequence

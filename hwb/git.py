@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from hwb.context import current
 from hwb.errors import SourceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Repository", "State", "discover", "environment", "find_program", "read_state", "run_all", "safe_directory"]
 
@@ -29,9 +32,12 @@ def safe_directory() -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
 
 
-def environment() -> dict[str, str]:
-    """The user's own variables for git, without a hook's repository."""
-    outer = current().outer_env
+def environment(outer: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The user's own variables for git (of the context, or those given), without a hook's repository."""
+    if outer is None:
+        from hwb.context import current
+
+        outer = current().outer_env
     kept = {
         name: value
         for name, value in outer.items()
@@ -42,6 +48,7 @@ def environment() -> dict[str, str]:
 
 def find_program() -> str | None:
     """git's absolute path."""
+    from hwb.context import current
     from hwb.proc import which
 
     return which("git", current().outer_env.get("PATH"))
@@ -99,13 +106,21 @@ class Repository:
 
     __slots__ = ("common_dir", "env", "git_dir", "prefix", "program", "top")
 
-    def __init__(self, program: str, top: str, git_dir: str, common_dir: str, prefix: str) -> None:
+    def __init__(
+        self,
+        program: str,
+        top: str,
+        git_dir: str,
+        common_dir: str,
+        prefix: str,
+        outer: Mapping[str, str] | None = None,
+    ) -> None:
         self.program = program
         self.top = top
         self.git_dir = git_dir
         self.common_dir = common_dir
         self.prefix = prefix
-        self.env = environment()
+        self.env = environment(outer)
 
     def ask(self, *commands: tuple[str, ...]) -> list[tuple[int, bytes]]:
         """Exit code and standard output of each command, run in the working tree's top directory."""
@@ -151,6 +166,8 @@ def _has_git(folder: str) -> bool:
 
 
 def _warn(text: str) -> None:
+    from hwb.context import current
+
     current().emit("message", level="warning", text=text)
 
 

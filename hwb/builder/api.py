@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hwb.artifacts import Artifact
+    from hwb.builder.note import Dependencies
     from hwb.builder.options import Built
     from hwb.pythons import Interpreter
     from hwb.source import ResolvedSource
@@ -59,6 +60,8 @@ class BuildResult:
     phases: tuple[PhaseTime, ...] = ()
     changes: tuple[str, ...] = ()
     """With `only_why`: everything that is different from the last build."""
+    depends: Dependencies | None = field(default=None, repr=False, compare=False)
+    """What the build depended on (for the note that makes the next one quick)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -117,6 +120,7 @@ def build_source(request: BuildRequest) -> BuildResult:
         why=built.why,
         isolated=options.isolated,
         phases=tuple(phases),
+        depends=built.depends,
     )
 
 

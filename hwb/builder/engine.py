@@ -79,7 +79,7 @@ class _Build:
         memory = self._memory()
         known = memory.handed_out(self._out_dir) if self._options.cache else None
         if known is not None:
-            return self._built(known, memory.why, cached=True)
+            return self._built(known, memory, cached=True)
         return self._make(memory)
 
     def _look(self) -> None:
@@ -101,17 +101,22 @@ class _Build:
             self._place = place
             again = memory.handed_out(self._out_dir) if self._options.cache else None  # somebody else was faster
             if again is not None:
-                return self._built(again, memory.why, cached=True)
+                return self._built(again, memory, cached=True)
             made = self._frontend() if self._other_frontend() else self._steps()
             with phase("metadata"):
                 memory.keep(made)
                 os.makedirs(self._out_dir, exist_ok=True)
-                return self._built([_hand_over(path, self._out_dir) for path in made], memory.why, cached=False)
+                return self._built([_hand_over(path, self._out_dir) for path in made], memory, cached=False)
 
-    def _built(self, files: Sequence[str], why: str, *, cached: bool) -> Built:
+    def _built(self, files: Sequence[str], memory: Memory, *, cached: bool) -> Built:
+        from hwb.builder.note import Dependencies
+
         sdist = next((path for path in files if path.endswith(".tar.gz")), None)
         wheels = tuple(path for path in files if path.endswith(".whl"))
-        return Built(sdist, wheels, cached, why, self._epoch, self._tree.commit)
+        depends = Dependencies(
+            self._source, self._tree, self._project, self._options, memory.kept, self._environments.until()
+        )
+        return Built(sdist, wheels, cached, memory.why, self._epoch, self._tree.commit, depends)
 
     def _steps(self) -> list[str]:
         """The paths of everything that was asked for, checked."""

@@ -24,6 +24,7 @@ class Environments:
     def __init__(self, options: BuildOptions) -> None:
         self._options = options
         self._used: dict[tuple[str, tuple[str, ...]], Requirements] = {}
+        self._asked: list[tuple[Interpreter, tuple[str, ...]]] = []
 
     @property
     def used(self) -> tuple[Requirements, ...]:
@@ -69,7 +70,16 @@ class Environments:
             return locked_pins(self._options.lock, interpreter, requires)
         from hwb.isolation.shared import pins_of
 
+        self._asked.append((interpreter, tuple(requires)))
         return pins_of(interpreter, requires, self._options.constraints)
+
+    def until(self) -> float:
+        """The Unix time at which the first of the asked pins has to be asked for again; a lock is for ever."""
+        from hwb.isolation.shared import pins_until
+
+        if self._options.lock:
+            return float("inf")
+        return min((pins_until(*asked, self._options.constraints) for asked in self._asked), default=float("inf"))
 
     def now(self, identity: str, requires: Sequence[str]) -> list[str]:
         """The same for an interpreter given by its identity; an empty list when it is none of this build's."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hwb.builder.environments import Environments
     from hwb.builder.options import BuildOptions, Source
+    from hwb.builder.results import Kept
     from hwb.project import Project
     from hwb.snapshot import Tree
 
@@ -30,6 +31,8 @@ class Memory:
         self._environments = environments
         self._inputs = _inputs(source, tree, project, options)
         self.why = ""
+        self.kept: tuple[Kept, ...] = ()
+        """The store's files of this result, once there are any."""
 
     def handed_out(self, out_dir: str) -> list[str] | None:
         """The files of a known result, copied into the output directory; None when there is none."""
@@ -48,6 +51,7 @@ class Memory:
         if len(found) < len(paths):
             self.why = "built: the store's copy of the last result is damaged"
             return None
+        self.kept = kept
         self.why = "nothing changed since it was built; taken from the store"
         return found
 
@@ -76,7 +80,7 @@ class Memory:
         from hwb.builder import results
 
         if self._options.isolated and not self._options.elsewhere:
-            results.keep(self._inputs, paths, self._environments.used)
+            self.kept = results.keep(self._inputs, paths, self._environments.used)
         results.remember(self._source.key, self._inputs, self._files())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hwb.builder.note import Dependencies
     from hwb.pythons import Interpreter
 
 __all__ = ["BuildOptions", "Built", "Source"]
@@ -74,6 +75,7 @@ class Built:
     why: str
     epoch: int
     commit: str | None
+    depends: Dependencies
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def keep(inputs: Mapping[str, str], paths: Sequence[str], environments: Sequence
             with atomic_path(kept.path, durable=False) as target:
                 shutil.copyfile(path, target)
         except OSError:
-            return tuple(files)
+            return ()
     record = {
         "at": time.time(),
         "files": [[kept.name, kept.sha256, kept.size] for kept in files],

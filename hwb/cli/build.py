@@ -86,7 +86,24 @@ def _work(ctx: click.Context, options: dict[str, Any], token: CancelToken) -> in
         finally:
             watching.stop()
             _end_strays(context)
+    _note(context, results, options)
     return _tell(results, options)
+
+
+def _note(context: Context, results: Sequence[BuildResult], options: dict[str, Any]) -> None:
+    """The same words again need not be thought about (`hwb.builder.again`): only for the plainest of them."""
+    special = ("clean", "no_cache", "why", "reproduce", "as_json", "all_packages", "packages", "changed_since", "verbose")
+    depends = results[0].depends
+    if depends is None or any(options[name] for name in special) or "build" not in sys.argv[1:2]:
+        return
+    from hwb.builder.note import write_note
+    from hwb.context import use
+
+    out_dir = os.path.dirname(results[0].artifacts[0].path)
+    with use(context):
+        write_note(
+            sys.argv[2:], os.getcwd(), out_dir, depends, _lines(results[0])[:-1], quiet=bool(options["quiet"])
+        )
 
 
 def _context(token: CancelToken, watching: Watching, *, offline: bool) -> Context:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwb.pythons import Interpreter
     from hwb.store import Store
 
-__all__ = ["PINS_SECONDS", "environment_of_pins", "pins_of", "shared_environment", "verify_unmodified"]
+__all__ = ["PINS_SECONDS", "environment_of_pins", "pins_of", "pins_until", "shared_environment", "verify_unmodified"]
 
 PINS_SECONDS = 24 * 3600.0
 """How long pins are used without asking the index for newer versions."""
@@ -51,6 +51,26 @@ def pins_of(
 
     local = _local_states(requirements)
     return _pins(open_store(), choose(backend), interpreter, list(requirements), list(constraints), local)
+
+
+def pins_until(
+    interpreter: Interpreter, requirements: Sequence[str], constraints: Sequence[str] = (), *, backend: str | None = None
+) -> float:
+    """The Unix time at which what these requirements mean has to be asked for again; 0 when it is not known."""
+    from hwb.isolation.backends import choose
+    from hwb.store import open_store
+
+    if _locked(requirements):
+        return float("inf")
+    local, installer = _local_states(requirements), choose(backend)
+    name = _pins_name(installer, interpreter, requirements, constraints, local, current().outer_env)
+    age, known = _remembered(open_store().read_json("pins", name))
+    return 0.0 if known is None or local else time.time() - age + PINS_SECONDS
+
+
+def _locked(requirements: Sequence[str]) -> bool:
+    """Whether there is nothing to resolve: no requirement at all, or every one with its hash."""
+    return all("--hash=" in requirement for requirement in requirements)
 
 
 def _local_states(requirements: Sequence[str]) -> list[str]:
@@ -130,7 +150,7 @@ def _pins(
     """What the requirements mean today; beyond a day the remembered answer serves only without a network."""
     from hwb.isolation.installing import NetworkDown
 
-    if not requirements or all("--hash=" in requirement for requirement in requirements):
+    if _locked(requirements):
         return requirements  # locked already
     context = current()
     record = ("pins", _pins_name(installer, interpreter, requirements, constraints, local, context.outer_env))
