@@ -23,6 +23,11 @@ def main() -> None:
 
         if build_again(sys.argv[2:]):
             return
+        from hwb.cli.build import quick
+
+        code = quick(sys.argv[2:])
+        if code is not None:
+            sys.exit(code)
     from hwb.cli import invoke
 
     sys.exit(invoke(sys.argv[1:]))

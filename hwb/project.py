@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hwb.analysis.buildsystem import LEGACY_BACKEND, BuildSystem, read_build_system
+from hwb.analysis.pyproject import MARKERS, Table, load
+from hwb.analysis.requirements import specifier_problem
 from hwb.errors import AnalyzeError
 
-__all__ = ["LEGACY_BACKEND", "MARKERS", "BuildSystem", "Project", "find_root", "read_project"]
+if TYPE_CHECKING:
+    from hwb.analysis.guidance import Advice
+    from hwb.analysis.metadata import BuildBackend, ProjectAnalyzer, ProjectMetadata, analyze_project
 
-MARKERS = ("pyproject.toml", "setup.py", "setup.cfg")
-"""A directory with one of these is a project."""
-LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
-_LEGACY_REQUIRES = ("setuptools>=40.8.0",)
-_NATIVE_BACKENDS = ("maturin", "scikit_build_core", "mesonpy", "py_build_cmake", "sipbuild")
-_NATIVE_REQUIRES = re.compile(r"(?i:cython|cffi|pybind11|nanobind|mypy|setuptools[-_.]rust|scikit[-_.]build)\b")
-_NATIVE_SETUP = re.compile(r"\b(ext_modules|Extension|cythonize|cffi_modules|rust_extensions|mypycify)\b")
+__all__ = [
+    "LEGACY_BACKEND",
+    "MARKERS",
+    "Advice",
+    "BuildBackend",
+    "BuildSystem",
+    "Project",
+    "ProjectAnalyzer",
+    "ProjectMetadata",
+    "analyze_project",
+    "find_root",
+    "read_project",
+]
+
+_HOME = {
+    "Advice": "hwb.analysis.guidance",
+    "BuildBackend": "hwb.analysis.metadata",
+    "ProjectAnalyzer": "hwb.analysis.metadata",
+    "ProjectMetadata": "hwb.analysis.metadata",
+    "analyze_project": "hwb.analysis.metadata",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class BuildSystem:
-    """Who builds the project, and what must be installed for that (PEP 517, PEP 518)."""
+def __getattr__(name: str) -> Any:
+    """The whole analysis is imported when it is asked for: every build reads a project, few analyse one."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'hwb.project' has no attribute {name!r}")
+    from importlib import import_module
 
-    requires: tuple[str, ...]
-    backend: str
-    backend_path: tuple[str, ...]
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """What the files say; `name` and `version` are None where only the backend knows them."""
+class Project(NamedTuple):  # no dataclass: see BuildSystem
+    """What the files say; `name` and `version` are None where only the backend knows them.
+
+    `has_extension_modules` is what backend, requirements and setup.py tell; sources are not looked at.
+    """
 
     root: str
     name: str | None
@@ -57,151 +77,53 @@ def find_root(start: str | os.PathLike[str]) -> str | None:
 
 
 def read_project(root: str | os.PathLike[str]) -> Project:
-    """Read pyproject.toml and setup.cfg. Raises AnalyzeError with file and line when they are missing or malformed."""
+    """What an engine must know before it builds, in milliseconds; setup.cfg and setup.py only where they are asked.
+
+    Raises AnalyzeError with file and line when a file is missing or malformed (PEP 517, PEP 518, PEP 621, PEP 440).
+    """
+    from hwb.analysis.extensions import declared
+
     folder = os.path.abspath(root)
-    has = {marker: os.path.isfile(os.path.join(folder, marker)) for marker in MARKERS}
-    if not any(has.values()):
+    has_pyproject, has_setup_py, has_setup_cfg = (os.path.isfile(os.path.join(folder, marker)) for marker in MARKERS)
+    if not (has_pyproject or has_setup_py or has_setup_cfg):
         what = f"no pyproject.toml, setup.py or setup.cfg in {folder}"
         raise AnalyzeError(what, remedy="run hwb in a Python project, or name one with --directory")
     path = os.path.join(folder, "pyproject.toml")
-    data = _load(path) if has["pyproject.toml"] else {}
-    table = _Table(path, data.get("project", {}), "project")
-    cfg = _setup_cfg(os.path.join(folder, "setup.cfg")) if has["setup.cfg"] else {}
-    build_system = _build_system(path, data)
-    return Project(
-        root=folder,
-        name=table.text("name") or cfg.get("name"),
-        version=table.text("version") or cfg.get("version"),
-        requires_python=_specifier(path, table.text("requires-python")) or cfg.get("python_requires") or "",
-        build_system=build_system,
-        has_pyproject=has["pyproject.toml"],
-        has_setup_py=has["setup.py"],
-        has_setup_cfg=has["setup.cfg"],
-        has_extension_modules=_has_extension_modules(folder, build_system, data),
+    data = load(path) if has_pyproject else {}
+    system = read_build_system(path, data)
+    found = _static(path, data)
+    if system.backend.startswith("setuptools.") and (has_setup_py or has_setup_cfg):
+        found = _completed(folder, data, found)
+    compiles = declared(folder, system.backend, system.requires, data).compiles is True
+    name, version, requires_python = found
+    marks = (has_pyproject, has_setup_py, has_setup_cfg)
+    return Project(folder, name, version, requires_python or "", system, *marks, compiles)
+
+
+def _static(path: str, data: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Name, version and requires-python of [project]."""
+    table = Table(path, data.get("project", {}), "project")
+    requires_python = table.text("requires-python")
+    if problem := specifier_problem(requires_python or ""):
+        raise table.wrong("requires-python", f"is no version specifier (PEP 440): {problem}")
+    return table.text("name"), table.text("version"), requires_python
+
+
+def _completed(
+    folder: str, data: dict[str, Any], found: tuple[str | None, str | None, str | None]
+) -> tuple[str | None, str | None, str | None]:
+    """What setup.py and setup.cfg add: all of it without [project], else what that declares dynamic (PEP 621)."""
+    path = os.path.join(folder, "pyproject.toml")
+    everything = ("name", "version", "requires-python")
+    dynamic = Table(path, data["project"], "project").texts("dynamic") if "project" in data else everything
+    keys = ("name", "version", "python_requires")
+    missing = [value is None and key in dynamic for key, value in zip(everything, found)]
+    if not any(missing):
+        return found
+    from hwb.analysis.setuptools_files import read_legacy
+
+    legacy = read_legacy(folder)
+    name, version, requires_python = (
+        legacy.text(key) if open_ else value for key, value, open_ in zip(keys, found, missing)
     )
-
-
-def _load(path: str) -> dict[str, Any]:
-    from hwb.config import load_toml
-    from hwb.errors import ConfigError
-
-    try:
-        return load_toml(path)
-    except ConfigError as error:
-        raise AnalyzeError(error.what, where=error.where or path, remedy=error.remedy, detail=error.detail) from error
-
-
-def _at(path: str, key: str) -> str:
-    """file:line of a key (TOML parsers keep no positions); the file alone when the key is written in another way."""
-    with open(path, encoding="utf-8", errors="replace") as handle:
-        for number, line in enumerate(handle, 1):
-            if re.match(rf"\s*(\[\s*)?[\w.-]*\"?{re.escape(key)}\"?\s*[\].=]", line):
-                return f"{path}:{number}"
-    return path
-
-
-class _Table:
-    """A TOML table whose values are asked for by type."""
-
-    def __init__(self, path: str, value: Any, name: str) -> None:
-        if not isinstance(value, dict):
-            raise AnalyzeError(f"{name} must be a table", where=_at(path, name))
-        self._path, self._values, self._name = path, value, name
-
-    def wrong(self, key: str, problem: str) -> AnalyzeError:
-        return AnalyzeError(f"{self._name}.{key} {problem}", where=_at(self._path, key))
-
-    def text(self, key: str) -> str | None:
-        value = self._values.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(key, "must be a string")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(key, "must be a list of strings")
-        return tuple(value)
-
-
-def _specifier(path: str, text: str | None) -> str:
-    """A version specifier (PEP 440), checked."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(text or "")
-    except InvalidSpecifier as error:
-        raise AnalyzeError(f"project.requires-python: {error}", where=_at(path, "requires-python")) from error
-    return text or ""
-
-
-def _build_system(path: str, data: dict[str, Any]) -> BuildSystem:
-    """PEP 517 and 518: without a table setuptools, without build-backend its legacy backend and the given requires."""
-    if "build-system" not in data:
-        return BuildSystem(_LEGACY_REQUIRES, LEGACY_BACKEND, ())
-    table = _Table(path, data["build-system"], "build-system")
-    if "requires" not in data["build-system"]:
-        remedy = 'add requires = [...]; for setuptools: requires = ["setuptools"]'
-        raise AnalyzeError("build-system.requires is missing (PEP 518)", where=_at(path, "build-system"), remedy=remedy)
-    requires, backend, backend_path = table.texts("requires"), table.text("build-backend"), table.texts("backend-path")
-    _check_requirements(table, requires)
-    if backend is None:
-        if backend_path:
-            raise table.wrong("backend-path", "is given without build-backend (PEP 517)")
-        return BuildSystem(requires, LEGACY_BACKEND, ())
-    for part in backend_path:
-        if part.startswith(("/", "\\")) or part[1:2] == ":" or ".." in part.replace("\\", "/").split("/"):
-            raise table.wrong("backend-path", f"must stay inside the project (PEP 517): {part!r}")
-    return BuildSystem(requires, backend, backend_path)
-
-
-def _check_requirements(table: _Table, requires: tuple[str, ...]) -> None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    for text in requires:
-        try:
-            Requirement(text)
-        except InvalidRequirement as error:
-            problem = str(error).splitlines()[0]
-            raise table.wrong(
-                "requires", f"has an entry that is no requirement (PEP 508): {text!r}: {problem}"
-            ) from error
-
-
-def _setup_cfg(path: str) -> dict[str, str]:
-    """Literal name, version and python_requires; `attr:` and `file:` values are known to setuptools only."""
-    import configparser
-
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            parser.read_file(handle)
-    except configparser.Error as error:
-        line = getattr(error, "lineno", 0) or (getattr(error, "errors", None) or [(0, "")])[0][0]
-        where = f"{path}:{line}" if line else path
-        raise AnalyzeError(f"setup.cfg cannot be read: {str(error).splitlines()[0]}", where=where) from error
-    except UnicodeDecodeError as error:
-        raise AnalyzeError("setup.cfg is not UTF-8", where=path) from error
-    found = {}
-    for section, key in (("metadata", "name"), ("metadata", "version"), ("options", "python_requires")):
-        value = parser.get(section, key, fallback="").strip()
-        if value and not value.startswith(("attr:", "file:")):
-            found[key] = value
-    return found
-
-
-def _has_extension_modules(folder: str, build_system: BuildSystem, data: dict[str, Any]) -> bool:
-    """Whether the build compiles something, as far as backend, requirements and setup.py tell."""
-    if build_system.backend.split(".")[0] in _NATIVE_BACKENDS:
-        return True
-    if any(map(_NATIVE_REQUIRES.match, build_system.requires)):
-        return True
-    tool = data.get("tool")
-    setuptools = tool.get("setuptools") if isinstance(tool, dict) else None
-    if isinstance(setuptools, dict) and setuptools.get("ext-modules"):
-        return True
-    try:
-        with open(os.path.join(folder, "setup.py"), encoding="utf-8", errors="replace") as handle:
-            return _NATIVE_SETUP.search(handle.read()) is not None
-    except OSError:
-        return False
+    return name, version, requires_python

@@ -371,6 +371,17 @@ def _parsed(spec: str | None) -> Spec:
 def _allowed(requires_python: str) -> Callable[[str], bool]:
     if not requires_python.strip():
         return lambda version: True
+    plain = _plain_clauses(requires_python)
+    if plain is None:
+        return _by_packaging(requires_python)
+    return lambda version: (
+        all(_holds(_numbers_of(version), *clause) for clause in plain)
+        if version.replace(".", "").isdecimal()
+        else _by_packaging(requires_python)(version)  # a pre-release comes before its release
+    )
+
+
+def _by_packaging(requires_python: str) -> Callable[[str], bool]:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
@@ -380,6 +391,25 @@ def _allowed(requires_python: str) -> Callable[[str], bool]:
             f"requires-python {requires_python!r} is no version specifier", remedy="write it like '>=3.10' (PEP 440)"
         ) from error
     return lambda version: specifiers.contains(version, prereleases=True)
+
+
+def _plain_clauses(requires_python: str) -> list[tuple[str, tuple[int, ...]]] | None:
+    """The clauses of a specifier such as `>=3.8, <4`; None for anything else (packaging's import takes its time)."""
+    found = []
+    for clause in requires_python.split(","):
+        sign = next((s for s in (">=", "<=", "<", ">") if clause.strip().startswith(s)), None)
+        numbers = clause.strip()[len(sign) :].strip() if sign else ""
+        if sign not in (">=", "<") or not all(part.isdecimal() for part in numbers.split(".")):
+            return None
+        found.append((sign, tuple(map(int, numbers.split(".")))))
+    return found
+
+
+def _holds(version: tuple[int, ...], sign: str, limit: tuple[int, ...]) -> bool:
+    """Whether a release satisfies one clause (PEP 440: missing numbers are zeros)."""
+    width = max(len(version), len(limit))
+    own, other = ((*numbers, *(0,) * (width - len(numbers))) for numbers in (version, limit))
+    return own >= other if sign == ">=" else own < other
 
 
 def _explicit(path: str, wanted: Spec, allowed: Callable[[str], bool], requires_python: str) -> Interpreter:

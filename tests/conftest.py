@@ -53,7 +53,12 @@ def _pypi() -> str | None:
     return None if asked.returncode == 0 else f"the package index cannot be reached: {asked.stderr.strip()[-200:]}"
 
 
-NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git}
+def _sshd() -> str | None:
+    found = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") and shutil.which("ssh-keygen")
+    return None if found else "sshd or ssh-keygen is not installed"
+
+
+NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd}
 
 
 @functools.cache

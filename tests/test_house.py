@@ -18,7 +18,7 @@ RECIPES = ROOT / "recipes"
 
 FLOORS = (
     "errors events context places redact procgroup _jobobject fs archive proc terminal litter",
-    "config source fetch git digest snapshot project analysis target pythons artifacts store index",
+    "config source fetch git digest snapshot project analysis target pythons artifacts store index pruning",
     "wheel isolation screen demo version matrix",
     "builder registry repair",
     "declare loader plan spec commands session script workspace",

@@ -172,7 +172,10 @@ def _resolved(request: BuildRequest) -> Iterator[tuple[Source, str]]:
     from hwb.source import parse_source, resolve_source
 
     with phase("resolve", request.source):
-        found = resolve_source(parse_source(request.source, cwd=start), offline=current().offline)
+        spec = parse_source(request.source, cwd=start)
+        if spec.editable:
+            raise UsageError(f"{request.source}: an editable source is no distribution", remedy="leave -e out")
+        found = resolve_source(spec, offline=current().offline)
     with found:
         yield _source_of(found, request.source), "" if not found.is_temporary else start
 

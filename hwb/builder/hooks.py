@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HookRunner"]
 
+_LEVEL = 6
+_LEVELS = {"setuptools": 1}
+"""How well sdists are compressed by backends: less by those whose sdist has to be packed again anyway."""
 _TAIL_LINES = 40
 _TAIL_BYTES = 64 << 10
 
@@ -51,6 +54,7 @@ class HookRunner:
             "answer": answer,
             "environ": {**self._environ, **current().mark},
             "umask": self._umask,
+            "gzip_level": _LEVELS.get(str(job["backend"]).partition(".")[0], _LEVEL),
             "learn": bool(self._name),
             "code_cache": _code_cache() if in_tree else "",
         }
@@ -74,7 +78,10 @@ class HookRunner:
         except (OSError, ValueError) as error:
             raise CommandFailed("ended without an answer", 0) from error
         if answer.get("modules") and self._zygotes() is not None:
-            self._zygotes().get(self._python, self._name, self._environ).learn(answer["modules"])
+            try:
+                self._zygotes().get(self._python, self._name, self._environ).learn(answer["modules"])
+            except OSError:
+                pass  # it has ended, or cannot be started: the next hook is only slower
         return answer
 
     def _zygotes(self) -> Any:

@@ -65,7 +65,10 @@ class Zygotes:
         key = fingerprint(python, *fixed)
         with self._lock:
             zygote = self._started.get(key)
-            if zygote is None or not zygote.alive():
+            if zygote is not None and not zygote.alive():
+                zygote.close()
+                zygote = None
+            if zygote is None:
                 zygote = self._started[key] = _Zygote(python, name, environ)
             return zygote
 
@@ -76,12 +79,15 @@ class _Zygote:
     def __init__(self, python: str, name: str, environ: Mapping[str, str]) -> None:
         import socket
         import subprocess
+        from contextlib import ExitStack
 
         self._name = name
         self._loaded: set[str] = set()
         self._sending = threading.Lock()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        self._channel: socket.socket
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, ExitStack() as undo:
+            undo.callback(self._channel.close)
             # warnings of a preloaded import belong to nobody; a hook that is first to import something prints its own
             self._process = subprocess.Popen(
                 [python, IN_PROCESS, "--serve", str(theirs.fileno())],
@@ -93,7 +99,7 @@ class _Zygote:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self._channel: socket.socket = ours
+            undo.pop_all()
         self._load(_remembered(name))
 
     def alive(self) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
-
-import click
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,42 +16,125 @@ if TYPE_CHECKING:
     from hwb.context import CancelToken, Context
     from hwb.errors import HwbError
 
-__all__ = ["command"]
+__all__ = ["OPTIONS", "Option", "command", "parse", "quick", "run"]
 
 
-@click.command("build")
-@click.argument("source", default=".", metavar="[SOURCE]")
-@click.option("-s", "--sdist", is_flag=True, default=None, help="Only the sdist (with --wheel: both, as without).")
-@click.option("-w", "--wheel", is_flag=True, default=None, help="Only the wheel; it still comes from an sdist.")
-@click.option("-o", "--output", "--outdir", "--out-dir", "output", metavar="DIR", help="Where files go (default: dist).")
-@click.option("-p", "--python", "pythons", multiple=True, metavar="X.Y[,X.Y]", help="Build a wheel for each of these.")
-@click.option("-C", "--config-setting", "config", multiple=True, metavar="KEY=VALUE", help="For the build backend.")
-@click.option("--config-json", metavar="JSON", help="The same as a JSON object.")
-@click.option("--from-tree", is_flag=True, help="Build the wheel from the tree, not from the sdist.")
-@click.option("-n", "--no-isolation", is_flag=True, help="Use what is installed; install nothing.")
-@click.option("-b", "--build-constraint", "constraints", multiple=True, metavar="FILE", help="Limit build requirements.")
-@click.option("--locked", is_flag=True, help="Exactly the build requirements of pylock.build.toml (hwb lock --build).")
-@click.option("--offline", is_flag=True, help="Never use the network.")
-@click.option("--clean", is_flag=True, help="First delete *.whl and *.tar.gz in the output directory.")
-@click.option("--no-cache", is_flag=True, help="Build, even if nothing changed.")
-@click.option("--why", is_flag=True, help="Say everything that changed since the last build; build nothing.")
-@click.option("--reproduce", is_flag=True, help="Build a second time, elsewhere, and compare the bytes.")
-@click.option("--release", is_flag=True, help="Refuse to ship files that git does not track.")
-@click.option("--frontend", type=click.Choice(["hwb", "build", "uv"]), help="Let another front end do it.")
-@click.option("--all-packages", is_flag=True, help="Build every member of the workspace, in the order of their needs.")
-@click.option("--package", "packages", multiple=True, metavar="NAME", help="Build this member of the workspace.")
-@click.option("--changed-since", metavar="REF", help="Only members that changed since that commit, and who needs them.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("-v", "--verbose", count=True, help="Show what the build backend prints (-vv: commands too).")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong.")
-@click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> int:
-    """Build a source into an sdist and a wheel.
+class Option(NamedTuple):
+    """One option: how it is written, its name in the result, and what it takes: a flag, count, value or several."""
 
-    SOURCE is a directory, an archive (a file or a URL), or a repository: git+https://HOST/PATH@REF#subdirectory=DIR,
-    git@HOST:PATH, a local repository's PATH@REF. The tree is left untouched; files appear when they are complete and
-    checked.
-    """
+    flags: tuple[str, ...]
+    name: str
+    takes: str
+    help: str
+    metavar: str = ""
+
+
+OPTIONS = (
+    Option(("-s", "--sdist"), "sdist", "flag", "Only the sdist (with --wheel: both, as without)."),
+    Option(("-w", "--wheel"), "wheel", "flag", "Only the wheel; it still comes from an sdist."),
+    Option(("-o", "--output", "--outdir", "--out-dir"), "output", "value", "Where files go (default: dist).", "DIR"),
+    Option(("-p", "--python"), "pythons", "several", "Build a wheel for each of these.", "X.Y[,X.Y]"),
+    Option(("-C", "--config-setting"), "config", "several", "For the build backend.", "KEY=VALUE"),
+    Option(("--config-json",), "config_json", "value", "The same as a JSON object.", "JSON"),
+    Option(("--from-tree",), "from_tree", "flag", "Build the wheel from the tree, not from the sdist."),
+    Option(("-n", "--no-isolation"), "no_isolation", "flag", "Use what is installed; install nothing."),
+    Option(("-b", "--build-constraint"), "constraints", "several", "Limit build requirements.", "FILE"),
+    Option(("--locked",), "locked", "flag", "Exactly the build requirements of pylock.build.toml (hwb lock --build)."),
+    Option(("--offline",), "offline", "flag", "Never use the network."),
+    Option(("--clean",), "clean", "flag", "First delete *.whl and *.tar.gz in the output directory."),
+    Option(("--no-cache",), "no_cache", "flag", "Build, even if nothing changed."),
+    Option(("--why",), "why", "flag", "Say everything that changed since the last build; build nothing."),
+    Option(("--reproduce",), "reproduce", "flag", "Build a second time, elsewhere, and compare the bytes."),
+    Option(("--release",), "release", "flag", "Refuse to ship files that git does not track."),
+    Option(("--frontend",), "frontend", "value", "Let another front end do it: build, uv.", "NAME"),
+    Option(("--all-packages",), "all_packages", "flag", "Build every member of the workspace, in the order of needs."),
+    Option(("--package",), "packages", "several", "Build this member of the workspace.", "NAME"),
+    Option(("--changed-since",), "changed_since", "value", "Only members that changed since, and who needs them.", "REF"),
+    Option(("--json",), "as_json", "flag", "One JSON object on standard output."),
+    Option(("-v", "--verbose"), "verbose", "count", "Show what the build backend prints (-vv: commands too)."),
+    Option(("-q", "--quiet"), "quiet", "flag", "Say nothing unless something is wrong."),
+)
+"""What can be given; read by click, and for the usual words by `parse`, which needs no import."""
+
+_HELP = """Build a source into an sdist and a wheel.
+
+SOURCE is a directory, an archive (a file or a URL), or a repository: git+https://HOST/PATH@REF#subdirectory=DIR,
+git@HOST:PATH, a local repository's PATH@REF. The tree is left untouched; files appear when they are complete and
+checked.
+"""
+_NONE: dict[str, Any] = {"flag": False, "count": 0, "value": None, "several": ()}
+
+
+def parse(words: Sequence[str]) -> dict[str, Any] | None:
+    """The options that the words mean, where they are plain; None where click has to look (a mistake, --help, ...)."""
+    found: dict[str, Any] = {option.name: _NONE[option.takes] for option in OPTIONS}
+    by_flag = {flag: option for option in OPTIONS for flag in option.flags}
+    rest, sources = list(words), []
+    while rest:
+        word = rest.pop(0)
+        flag, sign, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = by_flag.get(flag)
+        if option is None:
+            if word.startswith("-"):
+                return None
+            sources.append(word)
+        elif option.takes in ("flag", "count"):
+            if sign:
+                return None
+            found[option.name] = True if option.takes == "flag" else found[option.name] + 1
+        else:
+            if not sign and (not rest or rest[0].startswith("-")):
+                return None
+            value = value if sign else rest.pop(0)
+            found[option.name] = value if option.takes == "value" else (*found[option.name], value)
+    if len(sources) > 1:
+        return None
+    return {**found, "source": sources[0] if sources else "."}
+
+
+def quick(words: Sequence[str]) -> int | None:
+    """Do what plain words say, and return the exit code; None for others."""
+    options = parse(words)
+    if options is None:
+        return None
+    from hwb.errors import HwbError
+
+    from hwb.cli import flush_output
+
+    try:
+        return run(options, "")
+    except HwbError as error:
+        from hwb.cli.group import explain
+
+        explain(error, words)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0  # nobody wanted to read to the end
+    finally:
+        flush_output()
+
+
+def __getattr__(name: str) -> Any:
+    if name != "command":
+        raise AttributeError(f"module 'hwb.cli.build' has no attribute {name!r}")
+    import click
+
+    kinds: dict[str, dict[str, Any]] = {"flag": {"is_flag": True}, "count": {"count": True}, "several": {"multiple": True}}
+    params: list[click.Parameter] = [click.Argument(["source"], default=".", metavar="[SOURCE]")]
+    params += [
+        click.Option([*o.flags, o.name], help=o.help, metavar=o.metavar or None, **kinds.get(o.takes, {}))
+        for o in OPTIONS
+    ]
+
+    @click.pass_context
+    def callback(ctx: click.Context, /, **options: Any) -> int:
+        return run(options, (ctx.obj or {}).get("directory") or "")
+
+    return click.Command("build", callback=callback, params=params, help=_HELP)
+
+
+def run(options: dict[str, Any], directory: str) -> int:
+    """Build; the exit code. Raises HwbError."""
     from hwb.cli.watching import called_off
     from hwb.context import CancelToken
     from hwb.errors import Cancelled
@@ -60,13 +142,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     token = CancelToken()
     with called_off(token) as codes:
         try:
-            return _work(ctx, options, token)
+            return _work(options, directory, token)
         except Cancelled as cancelled:
-            click.echo(f"called off ({cancelled.reason}): nothing new is in the output directory", err=True)
+            sys.stderr.write(f"called off ({cancelled.reason}): nothing new is in the output directory\n")
             return codes[0] if codes else 130
 
 
-def _work(ctx: click.Context, options: dict[str, Any], token: CancelToken) -> int:
+def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
     from hwb.cli.watching import Watching
     from hwb.context import Context, use
     from hwb.errors import HwbError
@@ -78,7 +160,7 @@ def _work(ctx: click.Context, options: dict[str, Any], token: CancelToken) -> in
         watching.start()
         try:
             with use(context):
-                results = _build(ctx, options)
+                results = _build(options, directory)
         except HwbError as error:
             if not options["as_json"]:
                 raise
@@ -132,19 +214,24 @@ def _end_strays(context: Context) -> None:
 
 @contextmanager
 def _open_log() -> Iterator[IO[bytes]]:
-    """A file that is there as long as the command runs; readable by others of this process by its name."""
-    import tempfile
+    """A file of this command alone, gone with it."""
+    folder = os.environ.get("TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else os.getcwd())
+    path = os.path.join(folder, f"hwb-build-{os.getpid()}-{time.monotonic_ns():x}.log")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_TEMPORARY", 0) | getattr(os, "O_BINARY", 0)
+    with open(path, "ab", opener=lambda name, _flags: os.open(name, flags, 0o600)) as log:
+        try:
+            yield log
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
 
-    with tempfile.NamedTemporaryFile("ab", prefix="hwb-build-", suffix=".log") as log:
-        yield log  # type: ignore[misc]
 
-
-def _build(ctx: click.Context, options: dict[str, Any]) -> list[BuildResult]:
+def _build(options: dict[str, Any], directory: str) -> list[BuildResult]:
     from hwb.builder.api import build_source
     from hwb.builder.zygote import Zygotes
     from hwb.context import current
 
-    request = _request(ctx, options)
+    request = _request(options, directory)
     chosen = options["packages"] or options["all_packages"] or options["changed_since"]
     with Zygotes() as zygotes:
         current().zygotes = zygotes
@@ -155,14 +242,14 @@ def _build(ctx: click.Context, options: dict[str, Any]) -> list[BuildResult]:
         return build_members(request, options["packages"], options["changed_since"])
 
 
-def _request(ctx: click.Context, options: dict[str, Any]) -> BuildRequest:
+def _request(options: dict[str, Any], directory: str) -> BuildRequest:
     from hwb.builder.api import BuildRequest
 
     return BuildRequest(
         source=options["source"],
         output_dir=options["output"],
-        sdist=options["sdist"],
-        wheel=options["wheel"],
+        sdist=options["sdist"] or None,
+        wheel=options["wheel"] or None,
         pythons=tuple(part.strip() for text in options["pythons"] for part in text.split(",") if part.strip()),
         config_settings=_config_settings(options["config"], options["config_json"]),
         isolated=not options["no_isolation"],
@@ -175,19 +262,21 @@ def _request(ctx: click.Context, options: dict[str, Any]) -> BuildRequest:
         frontend=options["frontend"],
         reproduce=options["reproduce"],
         only_why=options["why"],
-        directory=(ctx.obj or {}).get("directory") or "",
+        directory=directory,
     )
 
 
 def _config_settings(pairs: Sequence[str], text: str | None) -> dict[str, str | list[str]]:
     """KEY=VALUE, a repeated key makes a list (PEP 517 leaves it open; pip, build and uv do the same)."""
+    from hwb.errors import UsageError
+
     found: dict[str, str | list[str]] = {}
     if text is not None:
         found.update(_from_json(text))
     for pair in pairs:
         key, _, value = pair.partition("=")
         if not key:
-            raise click.UsageError(f"-C {pair!r}: write -C KEY=VALUE")
+            raise UsageError(f"-C {pair!r}: write -C KEY=VALUE")
         before = found.get(key)
         found[key] = value if before is None else [*([before] if isinstance(before, str) else before), value]
     return found
@@ -196,31 +285,39 @@ def _config_settings(pairs: Sequence[str], text: str | None) -> dict[str, str | 
 def _from_json(text: str) -> dict[str, str | list[str]]:
     import json
 
+    from hwb.errors import UsageError
+
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise click.UsageError(f"--config-json: {error}") from error
+        raise UsageError(f"--config-json: {error}") from error
 
     def fits(value: object) -> bool:
         return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
     if not isinstance(data, dict) or not all(map(fits, data.values())):
-        raise click.UsageError("--config-json: an object whose values are texts or lists of texts")
+        raise UsageError("--config-json: an object whose values are texts or lists of texts")
     return data
 
 
 def _constraints(files: Sequence[str]) -> tuple[str, ...]:
     """The lines of constraints files (pip's format), comments and continuations resolved."""
+    from hwb.errors import UsageError
+
     lines: list[str] = []
     for path in files:
         try:
             with open(path, encoding="utf-8") as handle:
                 text = handle.read().replace("\\\n", " ")
         except (OSError, UnicodeDecodeError) as error:
-            raise click.UsageError(f"--build-constraint {path}: {error}") from error
+            raise UsageError(f"--build-constraint {path}: {error}") from error
         plain = (line.partition(" #")[0].strip() for line in text.splitlines())
         lines += [line for line in plain if line and not line.startswith("#")]
     return tuple(lines)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
@@ -231,11 +328,11 @@ def _tell(results: Sequence[BuildResult], options: dict[str, Any]) -> int:
         import json
 
         rows = [_as_json(result) for result in results]
-        click.echo(json.dumps(rows[0] if len(rows) == 1 else {"schema": "hwb.builds/1", "builds": rows}, indent=1))
+        _print(json.dumps(rows[0] if len(rows) == 1 else {"schema": "hwb.builds/1", "builds": rows}, indent=1))
         return 0
     for result in () if options["quiet"] else results:
         for line in _lines(result):
-            click.echo(line)
+            _print(line)
     return 0
 
 
@@ -285,6 +382,6 @@ def _json_failure(error: HwbError) -> int:
     import json
 
     told = {"schema": "hwb.build/1", "success": False, "error_code": error.code, "error": error.as_dict()}
-    click.echo(json.dumps(told, indent=1))
-    click.echo(error.explain(), err=True)
+    _print(json.dumps(told, indent=1))
+    sys.stderr.write(f"{error.explain()}\n")
     return error.exit_code

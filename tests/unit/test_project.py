@@ -30,7 +30,7 @@ def test_pyproject() -> None:
 
 def test_setup_py_only() -> None:
     project = read_project(PROJECTS / "setup-py-only")
-    assert (project.name, project.version, project.requires_python) == (None, None, "")
+    assert (project.name, project.version, project.requires_python) == ("setup-py-only", "1.0", "")
     assert project.build_system == LEGACY
     assert project.has_setup_py
 
@@ -76,7 +76,12 @@ def test_defaults_of_pep_517(tmp_path: Path, text: str, expected: BuildSystem) -
         ),
         ('build-system.requires = []\n"build-system".x = 1\nproject = 1\n', 3, "project must be a table"),
         ("[project]\nname = 1\n", 2, r"project\.name must be a string"),
-        ('[project]\nrequires-python = "3.9 or so"\n', 2, r"project\.requires-python: "),
+        ("[project]\nname = 'x'\ndynamic = 1\n", 3, r"project\.dynamic must be a list"),
+        (
+            '[project]\nrequires-python = "3.9 or so"\n',
+            2,
+            r"project\.requires-python is no version specifier \(PEP 440\): ",
+        ),
         *(
             (f'[build-system]\nrequires = []\nbuild-backend = "b"\nbackend-path = ["{path}"]\n', 4, "must stay inside")
             for path in ("../x", "/x", "C:/x", "a/../../b")
@@ -84,6 +89,7 @@ def test_defaults_of_pep_517(tmp_path: Path, text: str, expected: BuildSystem) -
     ],
 )
 def test_mistakes_have_a_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    (tmp_path / "setup.cfg").touch()
     with pytest.raises(AnalyzeError, match=message) as caught:
         read_project(write(tmp_path, pyproject_toml=text))
     assert caught.value.where == f"{tmp_path / 'pyproject.toml'}:{line}"
@@ -91,7 +97,7 @@ def test_mistakes_have_a_line(tmp_path: Path, text: str, line: int, message: str
 
 def test_a_key_that_cannot_be_found_has_its_file(tmp_path: Path) -> None:
     with pytest.raises(AnalyzeError) as caught:
-        read_project(write(tmp_path, pyproject_toml="x = {}\n['project']\n'name' = 1\n"))
+        read_project(write(tmp_path, pyproject_toml="x = {}\nproject.'na\\u006de' = 1\n".replace("'", '"')))
     assert caught.value.where == str(tmp_path / "pyproject.toml")
 
 
@@ -141,3 +147,42 @@ def test_find_root(tmp_path: Path) -> None:
     (tmp_path / "a" / "setup.py").touch()
     assert find_root(deep) == str(tmp_path / "a")
     assert find_root("/") is None
+
+
+def test_a_project_table_with_everything_leaves_older_files_unread(tmp_path: Path) -> None:
+    write(
+        tmp_path, pyproject_toml='[project]\nname = "a"\nversion = "1"\n', setup_cfg="broken\n", setup_py="print 'a'\n"
+    )
+    assert read_project(tmp_path)[1:3] == ("a", "1")
+
+
+def test_what_is_dynamic_comes_from_older_files(tmp_path: Path) -> None:
+    write(tmp_path, pyproject_toml='[project]\nname = "a"\ndynamic = ["version"]\n')
+    (tmp_path / "setup.py").write_text("setup(name='b', version='2', python_requires='>=3')\n")
+    assert read_project(tmp_path)[1:4] == ("a", "2", "")
+
+
+def test_other_backends_do_not_read_older_files(tmp_path: Path) -> None:
+    write(tmp_path, pyproject_toml='[build-system]\nrequires = []\nbuild-backend = "other"\n', setup_cfg="broken\n")
+    assert read_project(tmp_path).name is None
+
+
+def test_reading_a_usual_project_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    heavy = [
+        "packaging.requirements",
+        "packaging.specifiers",
+        "ast",
+        "configparser",
+        "dataclasses",
+        "pathlib",
+        "hwb.config",
+    ]
+    code = "import sys; from hwb.project import read_project; read_project(sys.argv[1]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, str(PROJECTS / "pure-hatchling")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
+    if sys.version_info >= (3, 11):
+        assert set(heavy) & set(done.stdout.split()) == set()
+    assert "hwb.project" in done.stdout.split()
