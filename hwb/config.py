@@ -174,7 +174,12 @@ KEYS: dict[str, Key] = {
         Key("secrets", _STRINGS, [], "names of variables whose values are masked and given only to who asks"),
         Key("keep-runs", _POSITIVE, 20, "how many runs are kept under .hwb/runs"),
         Key("resources", _CAPACITIES, {}, "how much of each named resource sessions may use at the same time"),
-        Key("build.env-pass", _STRINGS, [], "variables that build hooks get beside the usual ones; patterns such as MY_*"),
+        Key(
+            "build.env-pass",
+            _STRINGS,
+            [],
+            "variables that build hooks get beside the usual ones; patterns such as MY_*",
+        ),
         Key("build.include", _STRINGS, [], "patterns of files that git ignores and that are sources nevertheless"),
         Key("build.frontend", _one_of("hwb", "build", "uv"), "hwb", "what asks the build backend"),
         Key("test.command", _COMMAND, [], "how the project's own tests are run (unset: the wheel is imported)"),

@@ -149,8 +149,8 @@ class Context:
     """Seconds without output after which a command is ended."""
     offline: bool = False
     verbose: int = 0
-    zygotes: Any = None
-    """The warm interpreters of the run (`hwb.builder.zygote.Zygotes`); None: whoever builds makes its own."""
+    shared: dict[str, Any] | None = None
+    """What the sessions of a run share and the run ends (warm interpreters); None: whoever needs it makes its own."""
     terminal: Any = None
     """The claimable terminal of an interactive run (`hwb.terminal.Terminal`), else None."""
     groups: list[int] = field(default_factory=list)

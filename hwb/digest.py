@@ -7,6 +7,7 @@ changed or untracked; elsewhere of every file's bytes, read again only when size
 from __future__ import annotations
 
 import os
+
 from hwb.litter import is_output, is_source_dir
 
 TYPE_CHECKING = False
@@ -40,8 +41,8 @@ def untracked(state: State, exclude: Sequence[str] = ()) -> list[str]:
 def git_digest(state: State, exclude: Sequence[str] = (), included: Sequence[str] = ()) -> str:
     """Hex digest of a working tree, submodules included; `included` are ignored files that count nevertheless."""
     digest = _sha256()
-    for part in (state.head or "", state.branch or ""):
-        digest.update(part.encode(errors="surrogateescape") + b"\n")
+    for text in (state.head or "", state.branch or ""):
+        digest.update(text.encode(errors="surrogateescape") + b"\n")
     for part in (state.refs, state.files):
         digest.update(b"%d\n" % len(part))
         digest.update(part)

@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["Repository", "State", "discover", "environment", "find_program", "read_state", "run_all", "safe_directory"]
 
 _PLACES = frozenset(
-    "GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_PREFIX"
-    " GIT_NAMESPACE GIT_GRAFT_FILE GIT_SHALLOW_FILE GIT_CONFIG GIT_QUARANTINE_PATH GIT_CONFIG_PARAMETERS".split()
+    [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_GRAFT_FILE",
+        "GIT_SHALLOW_FILE",
+        "GIT_CONFIG",
+        "GIT_QUARANTINE_PATH",
+        "GIT_CONFIG_PARAMETERS",
+    ]
 )
 """What git sets for its hooks: a build started by one must look at the project, not at the hook's repository."""
 _REFS = ("for-each-ref", "--format=%(objectname) %(refname)")
@@ -54,7 +67,9 @@ def find_program() -> str | None:
     return which("git", current().outer_env.get("PATH"))
 
 
-def run_all(program: str, folder: str, commands: tuple[tuple[str, ...], ...], env: dict[str, str]) -> list[tuple[int, bytes]]:
+def run_all(
+    program: str, folder: str, commands: tuple[tuple[str, ...], ...], env: dict[str, str]
+) -> list[tuple[int, bytes]]:
     """Exit code and standard output of several git commands that run at the same time."""
     prefix = [program, "-C", folder, "--no-optional-locks", "-c", "core.fsmonitor=false"]
     started = [_start([*prefix, *words], env) for words in commands]
@@ -137,7 +152,7 @@ class Repository:
 
 
 def discover(folder: str) -> Repository | None:
-    """The repository that a directory (a real path) is in, or None: no git, no repository, or git refuses it (which is said)."""
+    """The repository that a directory (a real path) is in; None without git or repository, or if git refuses (it is said)."""
     program = find_program()
     if program is None:
         if _has_git(folder):
@@ -178,7 +193,7 @@ class State:
     object, one on each line. Names are relative to the top directory, `/` between parts.
     """
 
-    __slots__ = ("_entries", "changed", "branch", "files", "head", "refs", "repository", "untracked")
+    __slots__ = ("_entries", "branch", "changed", "files", "head", "refs", "repository", "untracked")
 
     def __init__(self, repository: Repository, status: bytes, files: bytes, refs: bytes) -> None:
         self.repository = repository

@@ -263,15 +263,15 @@ class _Command:
         if self._spawn is not None:
             return self._spawn(stdout if isinstance(stdout, int) else stdout.fileno())
         process = subprocess.Popen(
-                self._argv,
-                cwd=self._cwd,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                umask=self._umask,
-                **procgroup.popen_options(),
-            )
+            self._argv,
+            cwd=self._cwd,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            umask=self._umask,
+            **procgroup.popen_options(),
+        )
         procgroup.adopt(process)
         return process
 

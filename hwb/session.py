@@ -9,12 +9,13 @@ from hwb.commands import CommandSession
 from hwb.errors import HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hwb.artifacts import Artifact, ArtifactView
     from hwb.context import Context
     from hwb.declare import Recipe
     from hwb.project import Project
+    from hwb.pythons import Interpreter
     from hwb.spec import Services, SessionSpec
 
 __all__ = ["Session"]
@@ -64,19 +65,35 @@ class Session(CommandSession):
         sdist: bool = True,
         wheel: bool = True,
         config_settings: Mapping[str, str | list[str]] | None = None,
+        python: str | Sequence[str] = (),
+        from_tree: bool = False,
+        cache: bool = True,
+        release: bool | None = None,
     ) -> list[Artifact]:
-        """Build the project (sdist, then the wheel from that sdist) into the output directory and record the files.
+        """Build the project (sdist, then the wheels from that sdist) into the output directory and record the files.
 
-        Raises BuildError, ValidationError, AnalyzeError, SourceError.
+        `python`: a wheel for each of these (default: the session's). `from_tree` takes the wheel from the tree;
+        `cache=False` builds even if nothing changed; `release` (default: whether this run publishes) refuses to ship
+        files that git does not track. Raises BuildError, ValidationError, AnalyzeError, SourceError, RefusedError.
         """
         from hwb.builder.engine import build_project
         from hwb.builder.options import BuildOptions, Source
 
+        configured = self.config.get("build")
         options = BuildOptions(
-            (self._default_interpreter(),), sdist=sdist, wheel=wheel, config_settings=config_settings or {}
+            self._interpreters(python),
+            sdist=sdist,
+            wheel=wheel,
+            config_settings=config_settings or {},
+            from_tree=from_tree,
+            cache=cache,
+            release=self._spec.releases if release is None else release,
+            env_pass=tuple(configured["env-pass"]),
+            include=tuple(configured["include"]),
+            frontend=configured["frontend"],
         )
         with self._finalisable():
-            built = build_project(Source(self._spec.root, self._spec.root), self.output_dir, options)
+            built = build_project(Source(self._spec.root), self.output_dir, options)
         self.log("%s", built.why)
         source = self.emit(built.sdist) if built.sdist else None
         parent = source.sha256 if source is not None else ""
@@ -84,8 +101,14 @@ class Session(CommandSession):
         made += [self.emit(path, parent=parent) for path in built.wheels]
         from hwb.artifacts import write_manifest
 
-        write_manifest(self.output_dir, self._services.ledger)
+        write_manifest(self.output_dir, self._services.ledger, built.facts)
         return made
+
+    def _interpreters(self, python: str | Sequence[str]) -> tuple[Interpreter, ...]:
+        from hwb import pythons
+
+        words = (python,) if isinstance(python, str) else tuple(python)
+        return tuple(pythons.find(word) for word in words) if words else (self._default_interpreter(),)
 
     def check(self, *artifacts: Artifact) -> None:
         """Validate artifacts (all of the run's when none is named) and record the verdict; ValidationError."""

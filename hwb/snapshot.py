@@ -39,9 +39,7 @@ class Tree:
 
     __slots__ = ("_digest", "_exclude", "_names", "_time", "contents", "included", "prefix", "root", "state", "top")
 
-    def __init__(
-        self, root: str, exclude: Sequence[str], state: State | None, included: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, root: str, exclude: Sequence[str], state: State | None, included: Sequence[str] = ()) -> None:
         self.root = root
         self.state = state
         self.top = state.repository.top if state is not None else root
@@ -157,13 +155,12 @@ def _mtime(path: str) -> int:
         return 0
 
 
-def read_tree(
-    root: str, exclude: Sequence[str] = (), include: Sequence[str] = (), *, vcs: bool = True
-) -> Tree:
+def read_tree(root: str, exclude: Sequence[str] = (), include: Sequence[str] = (), *, vcs: bool = True) -> Tree:
     """Look at a project's sources; nothing is written. `exclude` names directories whose untracked content is none.
 
     `include` are git pathspecs, relative to the project, of ignored files that are sources nevertheless; without `vcs`
-    no repository is looked for. A directory that the repository around it ignores is a tree of its own. Raises SourceError.
+    no repository is looked for. A directory that the repository around it ignores is a tree of its own. Raises
+    SourceError.
     """
     from hwb.git import discover, read_state
 
@@ -331,7 +328,9 @@ def _write_private_git(tree: Tree, state: State, target: str) -> None:
             shutil.copyfile(os.path.join(folder, name), os.path.join(place, name))
     for name, below in tree.nested():
         inner = os.path.join(target, *name.rstrip("/").split("/"))
-        os.makedirs(inner, exist_ok=True)  # also of a submodule without a checkout: git takes a missing one for a change
+        os.makedirs(
+            inner, exist_ok=True
+        )  # also of a submodule without a checkout: git takes a missing one for a change
         if below is not None and below.state is not None:
             _write_private_git(below, below.state, inner)
 

@@ -58,6 +58,8 @@ class SessionSpec:
     reuse: bool = False
     verbose: int = 0
     timeout: float | None = None
+    releases: bool = False
+    """Whether what is built in this run will be published: then nothing may ship that git does not track."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -94,6 +96,13 @@ class Services:
     """Byte strings to mask in everything that is written."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     """What commands inherit: the environment without upload credentials."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """What sessions share while the run lasts (`Context.shared`)."""
+
+    def close(self) -> None:
+        """End what is shared."""
+        for thing in self.shared.values():
+            thing.close()
 
 
 def safe_name(text: str, limit: int = 60) -> str:

@@ -19,8 +19,31 @@ __all__ = ["build_again", "note_path", "signature"]
 
 _FORMAT = 1
 _VOLATILE = frozenset(
-    "_ SHLVL OLDPWD PWD TERM COLUMNS LINES WINDOWID SSH_TTY SSH_CLIENT SSH_CONNECTION SSH_AUTH_SOCK GPG_AGENT_INFO "
-    "TMUX TMUX_PANE STY WINDOW XDG_SESSION_ID DBUS_SESSION_BUS_ADDRESS INVOCATION_ID JOURNAL_STREAM PS1 PROMPT".split()
+    [
+        "_",
+        "SHLVL",
+        "OLDPWD",
+        "PWD",
+        "TERM",
+        "COLUMNS",
+        "LINES",
+        "WINDOWID",
+        "SSH_TTY",
+        "SSH_CLIENT",
+        "SSH_CONNECTION",
+        "SSH_AUTH_SOCK",
+        "GPG_AGENT_INFO",
+        "TMUX",
+        "TMUX_PANE",
+        "STY",
+        "WINDOW",
+        "XDG_SESSION_ID",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "PS1",
+        "PROMPT",
+    ]
 )
 """Variables that no build depends on and that differ between terminals."""
 
@@ -84,7 +107,7 @@ def _same(note: dict[str, Any], environ: Mapping[str, str]) -> bool:
     for program, path in note["programs"]:
         if _found(program, environ.get("PATH", os.defpath)) != path:
             return False
-    return _digest(note, environ) == note["digest"]
+    return _digest(note, environ) == str(note["digest"])
 
 
 def _found(program: str, path: str) -> str:

@@ -109,7 +109,7 @@ def build_source(request: BuildRequest) -> BuildResult:
 
             clean_output(out_dir, source.root)
         built = _engine(request, source, out_dir, options)
-        made = _record(built, out_dir, options)
+        made = _record(built, out_dir)
     return BuildResult(
         success=True,
         wheel_path=_path(built.wheels[0]) if built.wheels else None,
@@ -262,7 +262,7 @@ def _own() -> Interpreter:
 # --- what is said about the result -----------------------------------------------------------------------------------
 
 
-def _record(built: Built, out_dir: str, options: BuildOptions) -> tuple[Artifact, ...]:
+def _record(built: Built, out_dir: str) -> tuple[Artifact, ...]:
     """Artifacts of the files, and the manifest beside them."""
     from hwb.artifacts import Artifact, Ledger, write_manifest
 
@@ -271,8 +271,7 @@ def _record(built: Built, out_dir: str, options: BuildOptions) -> tuple[Artifact
         artifact = Artifact.of_file(path, "build", "build", parent if path.endswith(".whl") else "")
         parent = artifact.sha256 if path.endswith(".tar.gz") else parent
         ledger.add(artifact)
-    facts: dict[str, Any] = {"commit": built.commit, "source-date-epoch": built.epoch, "isolated": options.isolated}
-    write_manifest(out_dir, ledger, facts)
+    write_manifest(out_dir, ledger, built.facts)
     return ledger.artifacts()
 
 
@@ -320,5 +319,3 @@ def failed(error: HwbError, log: str, seconds: float, phases: Sequence[PhaseTime
         error_code=error.code,
         phases=tuple(phases),
     )
-
-

@@ -7,11 +7,12 @@ built is built at a fixed path per project, under a lock, because compilers writ
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwb.builder.backend import Backend, phase
 from hwb.builder.options import BuildOptions, Built, Source
-from hwb.context import current
+from hwb.context import current, use
 from hwb.errors import AnalyzeError, BuildError
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
     from hwb.builder.zygote import Zygotes
 
     context = current()
-    if context.zygotes is not None:
+    if context.shared is not None:
+        context.shared.setdefault("zygotes", Zygotes())
         return _Build(source, out_dir, options).go()
-    with Zygotes() as zygotes:
-        context.zygotes = zygotes
-        try:
-            return _Build(source, out_dir, options).go()
-        finally:
-            context.zygotes = None
+    with Zygotes() as zygotes, use(replace(context, shared={"zygotes": zygotes})):
+        return _Build(source, out_dir, options).go()
 
 
 def changes_since(source: Source, out_dir: str, options: BuildOptions) -> tuple[str, ...]:
@@ -137,7 +135,9 @@ class _Build:
 
         out = os.path.join(self._place, "sdist")
         if reads_only(self._project, release=self._options.release) and not self._tree.nested():
-            packed = self._checked_sdist(self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out))
+            packed = self._checked_sdist(
+                self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
+            )
             if not foreign(packed, self._tree):
                 return packed
             from hwb.fs import remove_tree
@@ -197,7 +197,9 @@ class _Build:
             return extract_sdist(packed, target)
         import shutil
 
-        return shutil.copytree(self._source.root, os.path.join(target, os.path.basename(self._source.root)), symlinks=True)
+        return shutil.copytree(
+            self._source.root, os.path.join(target, os.path.basename(self._source.root)), symlinks=True
+        )
 
     def _checked_wheel(self, path: str) -> str:
         from hwb.builder.files import tell_ignored

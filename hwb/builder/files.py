@@ -22,7 +22,7 @@ _PLAIN = {
     "flit_core.buildapi": r"flit[-_.]core\b",
     "poetry.core.masonry.api": r"poetry[-_.]core\b",
 }
-"""Backends that are known not to write into the tree, with the one requirement that they have when no plugin is used."""
+"""Backends that are known not to write into the tree, with their one requirement when no plugin is used."""
 _GENERATED = re.compile(r"PKG-INFO|setup\.cfg|setup\.py|pyproject\.toml|\.gitignore|.*\.egg-info(/.*)?")
 """What backends write into an sdist beside the sources."""
 _PRODUCTS = re.compile(r".*\.(py[cod]|so|o|a|obj|lib|dll|dylib|c|cpp|egg-link|pdb)|.*~|\..*")
@@ -119,11 +119,11 @@ def check_untracked(packed: str, tree: Tree, *, release: bool) -> None:
     current().emit("message", level="warning", text=f"{what}; {remedy}")
 
 
-# --- what git ignores --------------------------------------------------------------------------------------------------
+# --- what git ignores ------------------------------------------------------------------------------------------------
 
 
 def tell_ignored(wheel: str, tree: Tree) -> None:
-    """Warn of ignored files that lie among what was packaged: a generated file that a build from the tree would ship."""
+    """Warn of ignored files among what was packaged: a generated file that a build from the tree would ship."""
     from hwb.archive import open_wheel
 
     if tree.state is None:
@@ -169,5 +169,5 @@ def ignored_remedy(output: str, tree: Tree) -> str:
     for name in _ignored(tree):
         path = name.rstrip("/")
         if re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", output):
-            return f"git ignores {path}, so the build does not see it: name it in [tool.hwb.build] include, or git add -f it"
+            return f"git ignores {path}, so builds do not see it: name it in [tool.hwb.build] include, or git add -f it"
     return ""

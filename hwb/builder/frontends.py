@@ -38,9 +38,7 @@ def run_frontend(folder: str, place: str, epoch: int, options: BuildOptions, *, 
     return list(made.values())
 
 
-def _command(
-    frontend: str, python: str, folder: str, out: str, options: BuildOptions, *, first: bool
-) -> list[str]:
+def _command(frontend: str, python: str, folder: str, out: str, options: BuildOptions, *, first: bool) -> list[str]:
     kinds = ["--sdist"] if options.sdist and first else []
     kinds += ["--wheel"] if options.wheel else []
     if kinds == ["--sdist", "--wheel"] and not options.from_tree:

@@ -1,4 +1,4 @@
-"""Which variables does a build hook get? An allowlist, so that no secret and no setting of this shell reaches a build."""
+"""Which variables does a build hook get? An allowlist: no secret and no setting of this shell reaches a build."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def hook_environment(
     """The whole environment of a hook.
 
     `bin_dir` is the build environment's (empty: none), `place` the build's own directory (home and temporary files lie
-    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`, `zone` the time zone. An
-    `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist; others warm the byte
+    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`,
+    `zone` the time zone. An `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist; others warm the byte
     code of the shared environment.
     """
     from hwb.git import safe_directory

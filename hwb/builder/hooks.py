@@ -36,7 +36,9 @@ class HookRunner:
         self._name = name
         self._environ = environ
         self._place = place
-        self._umask = umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
+        self._umask = (
+            umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
+        )
         self._captured: bytes | None = None
         self._offset = 0
 
@@ -87,7 +89,8 @@ class HookRunner:
     def _zygotes(self) -> Any:
         from hwb.builder.zygote import available
 
-        return current().zygotes if self._name and available(current().outer_env) else None
+        shared = current().shared or {}
+        return shared.get("zygotes") if self._name and available(current().outer_env) else None
 
     def _start(self, path: str, job: Mapping[str, Any]) -> Completed:
         from hwb import proc

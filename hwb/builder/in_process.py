@@ -10,8 +10,8 @@ A zygote imports what earlier hooks of this environment imported (never anything
 fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket is closed.
 
 A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
-(a directory), gzip_level (of sdists) and, for a fork, environ and umask. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback),
-and `modules`: names worth importing beforehand.
+(a directory), gzip_level (of sdists) and, for a fork, environ and umask. The answer is a JSON object: `value`, or
+`missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names worth importing beforehand.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
     from types import CodeType
-    from typing import Any, Iterable
+    from typing import Any
 
 _MAGIC = MAGIC_NUMBER + sys.version.encode()
 _HOOKS_WITHOUT = {"get_requires_for_build_sdist", "get_requires_for_build_wheel"}  # optional: then the answer is []
@@ -51,7 +52,7 @@ class _InTree:
             return None  # found through its parent
         spec = PathFinder.find_spec(name, path=self.folders)
         if spec is None and name == self.top:
-            raise _Unavailable("there is no module %s in %s" % (name, ", ".join(self.folders)))
+            raise _Unavailable("there is no module {} in {}".format(name, ", ".join(self.folders)))
         return spec
 
 
@@ -74,17 +75,18 @@ class _SourceLoader(SourceFileLoader):
         kept = os.path.join(self.cache, name)
         try:
             with open(kept, "rb") as handle:
-                return marshal.load(handle)  # type: ignore[no-any-return]
+                known: CodeType = marshal.load(handle)
+                return known
         except (OSError, EOFError, ValueError, TypeError):
             pass
-        code = self.source_to_code(text, path)
+        code: CodeType = self.source_to_code(text, path)
         try:
-            with open("%s.%d" % (kept, os.getpid()), "wb") as handle:
+            with open(f"{kept}.{os.getpid()}", "wb") as handle:
                 marshal.dump(code, handle)
-            os.replace("%s.%d" % (kept, os.getpid()), kept)
+            os.replace(f"{kept}.{os.getpid()}", kept)
         except OSError:
             pass  # only slower
-        return code  # type: ignore[no-any-return]
+        return code
 
 
 def _cache_code(source_dir: str, cache: str) -> None:
@@ -112,12 +114,12 @@ def _backend(job: dict[str, Any]) -> Any:
     try:
         found = import_module(module)
     except (ImportError, _Unavailable):
-        raise _Unavailable(traceback.format_exc())
+        raise _Unavailable(traceback.format_exc()) from None
     for name in filter(None, path.split(".")):
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise _Unavailable(traceback.format_exc())
+            raise _Unavailable(traceback.format_exc()) from None
     return found
 
 
@@ -181,7 +183,7 @@ def _pack_quickly(level: int) -> None:
     def compressobj(wanted: int = -1, *others: Any, **named: Any) -> Any:
         return make(level if wanted == 9 else wanted, *others, **named)
 
-    zlib.compressobj = compressobj
+    setattr(zlib, "compressobj", compressobj)  # noqa: B010 - typed as a function of the standard library
 
 
 def _run(job: dict[str, Any]) -> int:
@@ -220,7 +222,7 @@ def _preload(names: list[str]) -> None:
     for name in names:
         try:
             import_module(name)
-        except BaseException:  # noqa: B036 - a preload is a guess: whoever really needs the module reports what is wrong
+        except BaseException:
             pass
 
 
@@ -265,7 +267,7 @@ def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
         code = error.code if isinstance(error.code, int) else (1 if error.code else 0)
         if isinstance(error.code, str):
             sys.stderr.write(error.code + "\n")
-    except BaseException:  # noqa: B036 - the end of this process: what is not printed here nobody sees
+    except BaseException:
         traceback.print_exc()
     finally:
         try:
@@ -293,7 +295,7 @@ def _tell(reply: int, code: int) -> None:
 
 
 def _serve(descriptor: int) -> None:
-    """Fork for each message on the socket (`fork PATH` with two descriptors: log, reply; or `load PATH`) until its end."""
+    """Fork for each message on the socket (`fork PATH` with descriptors log and reply; or `load PATH`), to its end."""
     import array
     import gc
     import select
@@ -310,11 +312,11 @@ def _serve(descriptor: int) -> None:
     running: dict[int, int] = {}
     size = array.array("i").itemsize
     while True:
-        ready, _, _ = select.select([channel, woken], [], [])
+        ready, _, _ = select.select([descriptor, woken], [], [])
         if woken in ready:
             os.read(woken, 512)
             _reap(running)
-        if channel in ready:
+        if descriptor in ready:
             message, ancillary, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(2 * size))
             if not message:
                 return

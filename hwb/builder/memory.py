@@ -110,4 +110,3 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         found["compiler"] = compilers(outer)
         found["variable PATH"] = outer.get("PATH", "")
     return found
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,11 @@ class Built:
     epoch: int
     commit: str | None
     depends: Dependencies
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of every file of this build."""
+        return {"commit": self.commit, "source-date-epoch": self.epoch, "isolated": self.depends.options.isolated}
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def refuse_dangerous(out_dir: str, root: str) -> None:
 
 def _same(first: str, second: str) -> bool:
     try:
-        return os.path.samefile(first, second)
+        return os.path.samestat(os.stat(first), os.stat(second))
     except OSError:
         return os.path.normcase(first) == os.path.normcase(second)
 

@@ -34,7 +34,7 @@ def reproduce(source: Source, built: Built, options: BuildOptions) -> None:
     with open_store().temporary("reproduce-") as directory, phase("reproduce"):
         place = os.path.join(directory, "a longer path than the first one", "build")
         again = replace(options, cache=False, elsewhere=place, umask=0o077, zone=_ZONE)
-        with use(replace(context, outer_env=other_env, zygotes=None)):
+        with use(replace(context, outer_env=other_env, shared=None)):
             second = build_project(source, os.path.join(directory, "out"), again)
         _compare(built, second)
     text = "built twice (another path, umask and time zone): the same bytes"
@@ -50,7 +50,9 @@ def _compare(built: Built, second: Built) -> None:
         else:
             what = first_difference(path, others[name])
         if what:
-            remedy = "make the build deterministic (sorted lists, SOURCE_DATE_EPOCH, no paths), or build without --reproduce"
+            remedy = (
+                "make the build deterministic (sorted lists, SOURCE_DATE_EPOCH, no paths), or build without --reproduce"
+            )
             raise ValidationError(f"{name} is not reproducible: {what}", where=path, remedy=remedy)
 
 
@@ -70,13 +72,14 @@ def first_difference(first: str, second: str) -> str:
 
 def _members(path: str) -> Iterator[tuple[str, bytes]]:
     from hwb.archive import open_sdist, open_wheel
+    from hwb.archive.members import FILE
 
     if path.endswith(".whl"):
         with open_wheel(path) as wheel:
             yield from ((name, wheel.read(name)) for name in wheel.names if not name.endswith("/"))
     else:
         with open_sdist(path) as sdist:
-            yield from ((m.name, sdist.read(m.name)) for m in sdist.members if m.isreg())
+            yield from ((m.name, sdist.read(m.name)) for m in sdist.members if m.kind == FILE)
 
 
 def _where(here: bytes, there: bytes) -> str:

@@ -90,7 +90,7 @@ def keep(inputs: Mapping[str, str], paths: Sequence[str], environments: Sequence
 
 
 def hand_out(kept: Kept, out_dir: str) -> str | None:
-    """Copy a kept file into a directory, its bytes verified on the way; None (and it is forgotten) when they changed."""
+    """Copy a kept file into a directory, its bytes verified on the way; None (and forgotten) when they changed."""
     import hashlib
 
     from hwb.fs import atomic_path
@@ -98,7 +98,7 @@ def hand_out(kept: Kept, out_dir: str) -> str | None:
     final = os.path.join(os.path.abspath(out_dir), kept.name)
     digest = hashlib.sha256()
     try:
-        source = open(kept.path, "rb")
+        source = open(kept.path, "rb")  # noqa: SIM115 - closed below; what is missing is told apart from what is wrong
     except OSError:
         return None
     try:
@@ -120,7 +120,7 @@ class _Changed(Exception):
     """The store's bytes are not what they were."""
 
 
-# --- what is different from last time ----------------------------------------------------------------------------------
+# --- what is different from last time --------------------------------------------------------------------------------
 
 
 def remember(project: str, inputs: Mapping[str, str], files: Mapping[str, str]) -> None:

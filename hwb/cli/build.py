@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hwb.context import CancelToken, Context
     from hwb.errors import HwbError
 
-__all__ = ["OPTIONS", "Option", "command", "parse", "quick", "run"]
+__all__ = ["OPTIONS", "Option", "parse", "quick", "run"]
 
 
 class Option(NamedTuple):
@@ -49,7 +49,9 @@ OPTIONS = (
     Option(("--frontend",), "frontend", "value", "Let another front end do it: build, uv.", "NAME"),
     Option(("--all-packages",), "all_packages", "flag", "Build every member of the workspace, in the order of needs."),
     Option(("--package",), "packages", "several", "Build this member of the workspace.", "NAME"),
-    Option(("--changed-since",), "changed_since", "value", "Only members that changed since, and who needs them.", "REF"),
+    Option(
+        ("--changed-since",), "changed_since", "value", "Only members that changed since, and who needs them.", "REF"
+    ),
     Option(("--json",), "as_json", "flag", "One JSON object on standard output."),
     Option(("-v", "--verbose"), "verbose", "count", "Show what the build backend prints (-vv: commands too)."),
     Option(("-q", "--quiet"), "quiet", "flag", "Say nothing unless something is wrong."),
@@ -97,9 +99,8 @@ def quick(words: Sequence[str]) -> int | None:
     options = parse(words)
     if options is None:
         return None
-    from hwb.errors import HwbError
-
     from hwb.cli import flush_output
+    from hwb.errors import HwbError
 
     try:
         return run(options, "")
@@ -119,7 +120,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hwb.cli.build' has no attribute {name!r}")
     import click
 
-    kinds: dict[str, dict[str, Any]] = {"flag": {"is_flag": True}, "count": {"count": True}, "several": {"multiple": True}}
+    kinds: dict[str, dict[str, Any]] = {
+        "flag": {"is_flag": True},
+        "count": {"count": True},
+        "several": {"multiple": True},
+    }
     params: list[click.Parameter] = [click.Argument(["source"], default=".", metavar="[SOURCE]")]
     params += [
         click.Option([*o.flags, o.name], help=o.help, metavar=o.metavar or None, **kinds.get(o.takes, {}))
@@ -150,7 +155,7 @@ def run(options: dict[str, Any], directory: str) -> int:
 
 def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
     from hwb.cli.watching import Watching
-    from hwb.context import Context, use
+    from hwb.context import use
     from hwb.errors import HwbError
 
     quiet = options["quiet"] or options["as_json"]
@@ -174,7 +179,17 @@ def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
 
 def _note(context: Context, results: Sequence[BuildResult], options: dict[str, Any]) -> None:
     """The same words again need not be thought about (`hwb.builder.again`): only for the plainest of them."""
-    special = ("clean", "no_cache", "why", "reproduce", "as_json", "all_packages", "packages", "changed_since", "verbose")
+    special = (
+        "clean",
+        "no_cache",
+        "why",
+        "reproduce",
+        "as_json",
+        "all_packages",
+        "packages",
+        "changed_since",
+        "verbose",
+    )
     depends = results[0].depends
     if depends is None or any(options[name] for name in special) or "build" not in sys.argv[1:2]:
         return
@@ -183,9 +198,7 @@ def _note(context: Context, results: Sequence[BuildResult], options: dict[str, A
 
     out_dir = os.path.dirname(results[0].artifacts[0].path)
     with use(context):
-        write_note(
-            sys.argv[2:], os.getcwd(), out_dir, depends, _lines(results[0])[:-1], quiet=bool(options["quiet"])
-        )
+        write_note(sys.argv[2:], os.getcwd(), out_dir, depends, _lines(results[0])[:-1], quiet=bool(options["quiet"]))
 
 
 def _context(token: CancelToken, watching: Watching, *, offline: bool) -> Context:
@@ -217,7 +230,9 @@ def _open_log() -> Iterator[IO[bytes]]:
     """A file of this command alone, gone with it."""
     folder = os.environ.get("TMPDIR") or ("/tmp" if os.path.isdir("/tmp") else os.getcwd())
     path = os.path.join(folder, f"hwb-build-{os.getpid()}-{time.monotonic_ns():x}.log")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_TEMPORARY", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_TEMPORARY", 0) | getattr(os, "O_BINARY", 0)
+    )
     with open(path, "ab", opener=lambda name, _flags: os.open(name, flags, 0o600)) as log:
         try:
             yield log
@@ -234,7 +249,7 @@ def _build(options: dict[str, Any], directory: str) -> list[BuildResult]:
     request = _request(options, directory)
     chosen = options["packages"] or options["all_packages"] or options["changed_since"]
     with Zygotes() as zygotes:
-        current().zygotes = zygotes
+        current().shared = {"zygotes": zygotes}
         if not chosen:
             return [build_source(request)]
         from hwb.builder.members import build_members
@@ -363,7 +378,10 @@ def _size(size: int) -> str:
 
 
 def _as_json(result: BuildResult) -> dict[str, Any]:
-    files = [{"name": a.name, "path": a.path, "kind": a.kind.value, "size": a.size, "sha256": a.sha256} for a in result.artifacts]
+    files = [
+        {"name": a.name, "path": a.path, "kind": a.kind.value, "size": a.size, "sha256": a.sha256}
+        for a in result.artifacts
+    ]
     phases = [{"name": p.name, "detail": p.detail, "seconds": round(p.seconds, 4), "ok": p.ok} for p in result.phases]
     return {
         "schema": "hwb.build/1",

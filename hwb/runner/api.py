@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flags", "RunResult", "execute", "run"]
 
+_PUBLISHING = ("publish", "release")
 _SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
@@ -123,6 +124,7 @@ class _Run:
         )
         self._jobs = self._job_count()
         self._single = len(plan.sessions) == 1
+        self._releases = any(session.recipe in _PUBLISHING for session in plan.sessions)
         self._board = is_board(display.stream) and not is_board(display.events)
         self._numbers: dict[str, int] = {}
         self._dir: RunDir
@@ -309,6 +311,7 @@ class _Run:
                 outcomes = scheduler.run()
         finally:
             restore()
+            services.close()
         why = received[0] if received else scheduler.interrupted
         return outcomes, exit_code(outcomes, _SIGNALS.get(why, 1) if why else 0)
 
@@ -363,6 +366,7 @@ class _Run:
             reuse=self._reuse(entry),
             verbose=self._display.verbose,
             timeout=timeout,
+            releases=self._releases,
         )
 
     def _arguments(self, session: PlannedSession) -> Sequence[str]:

@@ -253,7 +253,10 @@ def _work(spec: SessionSpec, parent: _Parent, token: CancelToken) -> Outcome:
         )
         context = make_context(spec, services, log, token, parent.emit, parent.group)
         os.chdir(spec.root)
-        return run_session(spec, services, context, real_cwd=True)
+        try:
+            return run_session(spec, services, context, real_cwd=True)
+        finally:
+            services.close()
     except BaseException as error:  # the parent waits for an outcome, whatever went wrong here
         from hwb.errors import HwbError
 

@@ -67,6 +67,7 @@ def make_context(
         idle_timeout=settings.get("idle-timeout"),
         offline=settings.get("offline"),
         verbose=spec.verbose,
+        shared=services.shared,
         terminal=terminal if spec.interactive else None,
         announce_group=announce,
     )
