@@ -152,7 +152,7 @@ class Repository:
 
 
 def discover(folder: str) -> Repository | None:
-    """The repository that a directory (a real path) is in; None without git or repository, or if git refuses (it is said)."""
+    """The repository that a directory (a real path) is in; None without one, or if git refuses (which is said)."""
     program = find_program()
     if program is None:
         if _has_git(folder):

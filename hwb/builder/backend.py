@@ -100,6 +100,9 @@ class Backend:
         if not self._isolated:
             return venv
         more = self._ask(venv, f"get_requires_for_build_{kind}")
+        if not isinstance(more, list) or not all(isinstance(text, str) for text in more):
+            what = f"{self._system.backend}: get_requires_for_build_{kind} answered {more!r}, not a list of texts"
+            raise BuildError(what, remedy="report it to the build backend")
         added = tuple(dict.fromkeys(text for text in more if text not in requires))
         if not added:
             return venv

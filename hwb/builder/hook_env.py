@@ -48,9 +48,9 @@ def hook_environment(
     """The whole environment of a hook.
 
     `bin_dir` is the build environment's (empty: none), `place` the build's own directory (home and temporary files lie
-    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`,
-    `zone` the time zone. An `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist; others warm the byte
-    code of the shared environment.
+    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`, `zone`
+    the time zone. An `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist;
+    others warm the byte code of the shared environment.
     """
     from hwb.git import safe_directory
 

@@ -55,12 +55,14 @@ def find(inputs: Mapping[str, str], pins: Callable[[str, Sequence[str]], Sequenc
     `pins(interpreter identity, requirements)` says what the requirements mean now.
     """
     record = open_store().read_json("results", f"{_key(inputs)}.json")
-    if not isinstance(record, dict):
-        return None
-    for identity, requires, meant in record["environments"]:
+    try:
+        environments = [(identity, list(requires), list(meant)) for identity, requires, meant in record["environments"]]
+        files = tuple(Kept(name, sha256, size) for name, sha256, size in record["files"])
+    except (TypeError, KeyError, ValueError):
+        return None  # none, or one of another shape
+    for identity, requires, meant in environments:
         if sorted(pins(identity, requires)) != sorted(meant):
             return None
-    files = tuple(Kept(*values) for values in record["files"])
     return files if all(os.path.isfile(kept.path) for kept in files) else None
 
 
@@ -132,9 +134,9 @@ def remember(project: str, inputs: Mapping[str, str], files: Mapping[str, str]) 
 def last(project: str) -> tuple[dict[str, str], dict[str, str]] | None:
     """What the last build was made from; None when there was none."""
     record = open_store().read_json("last", f"{fingerprint(project)}.json")
-    if not isinstance(record, dict):
-        return None
-    return record.get("inputs", {}), record.get("files", {})
+    found = record if isinstance(record, dict) else {}
+    inputs, files = found.get("inputs"), found.get("files")
+    return (inputs, files) if isinstance(inputs, dict) and isinstance(files, dict) else None
 
 
 def differences(

@@ -1,53 +1,79 @@
-"""What is wrong with this wheel or sdist, what does its metadata say, and what can be imported from it?"""
+"""What is wrong with this wheel or sdist, and what does its metadata say?"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from hwb.archive import open_sdist, open_wheel
-from hwb.errors import ValidationError
-from hwb.wheel.rules import SDIST_RULES, WHEEL_RULES, Finding, SdistSubject, Severity, WheelSubject, damaged
+from hwb.archive.zips import open_wheel
+from hwb.errors import UsageError, ValidationError
+from hwb.wheel.model import SdistSubject, WheelSubject, damaged
+from hwb.wheel.rules import ARCHIVE_RULES, FILE_NAME, SDIST_RULES, WHEEL_RULES, every_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from email.message import Message
+    from collections.abc import Collection, Mapping
 
-_Subject = TypeVar("_Subject")
+    from hwb.wheel.finding import Finding
+    from hwb.wheel.headers import Headers
+    from hwb.wheel.model import Rule
 
-__all__ = ["Finding", "Severity", "check_file", "import_names", "read_metadata", "require_valid"]
-
-_NEVER_IMPORTED = frozenset({"setup", "conftest", "noxfile", "tests", "test"})
-"""Top-level names that only ever get into a wheel by accident; importing them runs tests or a build."""
+__all__ = ["check_file", "read_metadata", "require_valid"]
 
 
-def check_file(path: str | os.PathLike[str]) -> list[Finding]:
-    """Everything that is wrong with a wheel (`.whl`) or sdist (`.tar.gz`), told apart by name; errors first."""
+def check_file(path: str | os.PathLike[str], *, ignore: Collection[str] = ()) -> list[Finding]:
+    """Everything that is wrong with a wheel (`.whl`) or sdist (`.tar.gz`), told apart by name; errors first.
+
+    `ignore` holds ids of rules. Raises UsageError for one that does not exist or that keeps the archive safe.
+    """
+    _check_ignored(ignore)
     place = os.fspath(path)
     name = os.path.basename(place)
     try:
         if name.endswith(".whl"):
-            with open_wheel(place) as wheel:
-                found = _apply(WHEEL_RULES.values(), WheelSubject(wheel, name))
+            found = _check_wheel(place, name, ignore)
         elif name.endswith(".tar.gz"):
-            with open_sdist(place) as sdist:
-                found = _apply(SDIST_RULES.values(), SdistSubject(sdist, name))
+            found = _check_sdist(place, name, ignore)
         else:
-            message = f"{name} is neither a wheel (.whl) nor an sdist (.tar.gz, PEP 625)"
-            return [Finding("file-name", Severity.ERROR, "", message, "check only what a build made")]
+            return [FILE_NAME.finding(f"{name} is neither a wheel (.whl) nor an sdist (.tar.gz, PEP 625)")]
     except ValidationError as error:
         return [damaged(error)]
-    return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
+    return sorted(found, key=lambda finding: finding.severity.value)
 
 
-def _apply(rules: Iterable[Callable[[_Subject], Iterable[Finding]]], subject: _Subject) -> list[Finding]:
-    return [finding for rule in rules for finding in rule(subject)]
+def _check_wheel(place: str, name: str, ignore: Collection[str]) -> list[Finding]:
+    with open_wheel(place) as wheel:
+        found = _apply(WHEEL_RULES, WheelSubject(wheel, name), ignore)
+        wheel.verify()
+    return found
 
 
-def require_valid(path: str | os.PathLike[str]) -> list[Finding]:
+def _check_sdist(place: str, name: str, ignore: Collection[str]) -> list[Finding]:
+    from hwb.archive.tars import open_sdist
+    from hwb.wheel import rules_sdist
+
+    assert rules_sdist is not None  # importing it registers the rules for sdists
+    with open_sdist(place) as sdist:
+        return _apply(SDIST_RULES, SdistSubject(sdist, name), ignore)
+
+
+def _check_ignored(ignore: Collection[str]) -> None:
+    known = every_rule() if ignore else {}
+    for rule in ignore:
+        if rule not in known:
+            raise UsageError(f"there is no rule {rule!r}", remedy="list them with: hwb check --list-rules")
+        if rule in ARCHIVE_RULES or rule == FILE_NAME.id:
+            what = f"the rule {rule!r} keeps what reads the file safe: it cannot be ignored"
+            raise UsageError(what, remedy="take it out of what is ignored")
+
+
+def _apply(rules: Mapping[str, Rule], subject: WheelSubject | SdistSubject, ignore: Collection[str]) -> list[Finding]:
+    return [finding for name, rule in rules.items() if name not in ignore for finding in rule.findings(subject)]
+
+
+def require_valid(path: str | os.PathLike[str], *, ignore: Collection[str] = ()) -> list[Finding]:
     """Check a file and return its warnings. Raises ValidationError that lists every error with the member it is in."""
-    findings = check_file(path)
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    findings = check_file(path, ignore=ignore)
+    errors = [finding for finding in findings if finding.severity.value == "error"]
     if errors:
         name = os.path.basename(path)
         remedies = "; ".join(dict.fromkeys(finding.remedy for finding in errors))
@@ -56,83 +82,18 @@ def require_valid(path: str | os.PathLike[str]) -> list[Finding]:
     return findings
 
 
-def read_metadata(path: str | os.PathLike[str]) -> Message:
+def read_metadata(path: str | os.PathLike[str]) -> Headers:
     """The core metadata fields of a wheel or an sdist. Raises ValidationError when it has none."""
     place = os.fspath(path)
     name = os.path.basename(place)
     if name.endswith(".whl"):
         with open_wheel(place) as wheel:
-            found = WheelSubject(wheel, name).headers("METADATA")
+            found = WheelSubject(wheel, name).metadata
     else:
+        from hwb.archive.tars import open_sdist
+
         with open_sdist(place) as sdist:
             found = SdistSubject(sdist, name).metadata
     if found is None:
         raise ValidationError(f"{name} has no metadata", where=place, remedy="build it again")
     return found
-
-
-def import_names(wheel_path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Every top-level module that can be imported once the wheel is installed, by its RECORD, sorted.
-
-    Packages, single modules and extension modules; below a namespace package (PEP 420) the first real packages, or
-    its modules where it holds no package. Names that are no identifiers (`foo-stubs`) and accidents (`setup.py`,
-    `tests`) are left out; a wheel that holds nothing else is taken at its word.
-    """
-    place = os.fspath(wheel_path)
-    with open_wheel(place) as wheel:
-        rows = WheelSubject(wheel, os.path.basename(place)).record or []
-    tree = _tree(row[0] for row in rows)
-    names = [name for top, below in tree.items() for name in _importable(top, below)]
-    wanted = [name for name in names if name.split(".")[0] not in _NEVER_IMPORTED]
-    return tuple(sorted(wanted or names))
-
-
-_Tree = dict[str, "_Tree | None"]
-
-
-def _tree(paths: Iterable[str]) -> _Tree:
-    """Folders as dicts, modules as None under their names; only what is installed into site-packages."""
-    root: _Tree = {}
-    for path in paths:
-        parts = path.split("/")
-        if parts[0].endswith(".data"):
-            if parts[1:2] not in (["purelib"], ["platlib"]):
-                continue
-            parts = parts[2:]
-        module = _module_name(parts[-1]) if parts else ""
-        if module and all(map(_is_name, parts[:-1])):
-            folder = root
-            for part in parts[:-1]:
-                deeper = folder.get(part)
-                if deeper is None:  # a package wins over a module of the same name, as it does on import
-                    deeper = folder[part] = {}
-                folder = deeper
-            folder.setdefault(module, None)
-    return root
-
-
-def _is_name(text: str) -> bool:
-    from keyword import iskeyword
-
-    return text.isidentifier() and not iskeyword(text)
-
-
-def _module_name(file: str) -> str:
-    """The module that a file is (`.py`, `.pyd`, a shared object named as the import system wants), or nothing."""
-    stem, _, suffix = file.partition(".")
-    if not _is_name(stem) or stem == "__main__":
-        return ""
-    last = suffix.rpartition(".")[2]
-    if suffix == "py" or last == "pyd":
-        return stem
-    tagged = suffix.startswith(("cpython-", "abi3", "pypy", "graalpy"))
-    return stem if last == "so" and (tagged or (suffix == "so" and not stem.startswith("lib"))) else ""
-
-
-def _importable(name: str, below: _Tree | None) -> list[str]:
-    if below is None or "__init__" in below:
-        return [] if name == "__init__" else [name]
-    folders = [(part, deeper) for part, deeper in below.items() if deeper is not None]
-    packages = [found for part, deeper in folders for found in _importable(part, deeper)]
-    modules = [part for part, deeper in below.items() if deeper is None]
-    return [f"{name}.{found}" for found in packages or modules]

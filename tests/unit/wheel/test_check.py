@@ -13,7 +13,7 @@ import pytest
 
 import hwb.wheel
 from hwb.errors import ValidationError
-from hwb.wheel.check import Severity, check_file, import_names, read_metadata, require_valid
+from hwb.wheel import Severity, check_file, import_names, read_metadata, require_valid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,15 +77,15 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
             ("metadata", "my_pkg-1.0.dist-info", "there is no METADATA in the dist-info directory"),
         ),
         (
-            {INFO + "METADATA": "Name: other\nVersion: 1.0\n"},
+            {INFO + "METADATA": "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n"},
             ("metadata", INFO + "METADATA", "says other 1.0, the file name my-pkg 1.0"),
         ),
         (
-            {INFO + "METADATA": "Name: my-pkg\nVersion: 2\n"},
+            {INFO + "METADATA": "Metadata-Version: 2.1\nName: my-pkg\nVersion: 2\n"},
             ("metadata", INFO + "METADATA", "says my-pkg 2, the file name my-pkg 1.0"),
         ),
         (
-            {INFO + "METADATA": "Name: my-pkg\n"},
+            {INFO + "METADATA": "Metadata-Version: 2.1\nName: my-pkg\n"},
             ("metadata", INFO + "METADATA", "says my-pkg None, the file name my-pkg 1.0"),
         ),
         (
@@ -105,7 +105,7 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
             ),
         ),
         (
-            {INFO + "WHEEL": "Wheel-Version: 1.0\n"},
+            {INFO + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"},
             ("wheel-tags", INFO + "WHEEL", "its Tag lines (none) are not the file name's tags"),
         ),
         (
@@ -124,7 +124,10 @@ def test_directories_and_signatures_need_no_row(tmp_path: Path) -> None:
                 "must have exactly one dist-info directory, has my_pkg-1.0.dist-info, other-1.0.dist-info",
             ),
         ),
-        ({"../evil.py": ""}, ("archive", "", f"{NAME} has a member that leads out of the archive: '../evil.py'")),
+        (
+            {"../evil.py": ""},
+            ("archive-name", "../evil.py", f"{NAME} has a member that leads out of the archive: '../evil.py'"),
+        ),
     ],
 )
 def test_one_thing_wrong(tmp_path: Path, changes: dict[str, str | None], finding: tuple[str, str, str]) -> None:
@@ -198,7 +201,9 @@ def test_every_error_is_listed(tmp_path: Path) -> None:
 
 def test_damage_is_a_finding_too(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"nothing")
-    assert found(tmp_path / NAME) == [("archive", "", f"{NAME} is damaged: File is not a zip file")]
+    assert found(tmp_path / NAME) == [
+        ("archive-damage", "", f"{NAME} is damaged: it has no end record; it is no zip file, or its end is missing")
+    ]
 
 
 def test_other_files() -> None:
@@ -227,8 +232,8 @@ def test_a_sound_sdist(tmp_path: Path) -> None:
 def test_legacy_names_are_only_said(tmp_path: Path) -> None:
     path = sdist(tmp_path, "My.Pkg-1.0.tar.gz", "my-pkg-1.0", METADATA)
     assert [(f.rule, f.severity, f.member) for f in require_valid(path)] == [
-        ("sdist-name", Severity.WARNING, ""),
-        ("sdist-top", Severity.WARNING, "my-pkg-1.0"),
+        ("sdist-name-legacy", Severity.WARNING, ""),
+        ("sdist-top-spelling", Severity.WARNING, "my-pkg-1.0"),
     ]
 
 
@@ -251,7 +256,7 @@ def test_legacy_names_are_only_said(tmp_path: Path) -> None:
         (
             "my_pkg-1.0.tar.gz",
             "my_pkg-1.0",
-            "Name: my-pkg\nVersion: 3\n",
+            "Metadata-Version: 2.1\nName: my-pkg\nVersion: 3\n",
             ("pkg-info", "my_pkg-1.0/PKG-INFO", "says my-pkg 3, the file name my-pkg 1.0"),
         ),
     ],
