@@ -28,6 +28,15 @@ def main() -> None:
         code = quick(sys.argv[2:])
         if code is not None:
             sys.exit(code)
+    if sys.argv[1:2] == ["check"]:
+        from hwb.wheel.report import quick as check
+
+        code = check(sys.argv[2:])
+        if code is not None:
+            from hwb.cli.output import flush_output
+
+            flush_output()
+            sys.exit(code)
     from hwb.cli import invoke
 
     sys.exit(invoke(sys.argv[1:]))

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from hwb.archive.members import Member
     from hwb.archive.names import StandardLimits
+    from hwb.archive.tars import SdistReader
 
-__all__ = ["extract_archive", "extract_sdist"]
+__all__ = ["extract_archive", "extract_open", "extract_sdist"]
 
 
 def extract_sdist(path: str | os.PathLike[str], target_dir: str | os.PathLike[str]) -> str:
@@ -67,6 +68,21 @@ def _extract_tar(path: str, target: str, limits: StandardLimits, published: bool
     with open_sdist(path, strict=published, limits=limits) as reader:
         _write(path, target, reader.members, reader.top, reader.blocks)
         return reader.top
+
+
+def extract_open(reader: SdistReader, target_dir: str | os.PathLike[str]) -> str:
+    """As `extract_sdist`, from a reader that is open already."""
+    from hwb.fs import remove_tree
+
+    target = os.path.abspath(target_dir)
+    os.makedirs(target)
+    try:
+        with plain_errors(reader.path):
+            _write(reader.path, target, reader.members, reader.top, reader.blocks)
+    except BaseException:
+        remove_tree(target)
+        raise
+    return os.path.join(target, reader.top)
 
 
 def _extract_zip(path: str, target: str, limits: StandardLimits) -> str:

@@ -123,7 +123,10 @@ def _digest(note: dict[str, Any], environ: Mapping[str, str]) -> str:
 
     git = note["git"]
     if git is None:
-        return plain_digest(note["root"], note["exclude"])[0]
+        from hwb.git import _has_git
+
+        # where there is a repository now, it decides what the sources are and of which time
+        return "" if _has_git(note["root"]) else plain_digest(note["root"], note["exclude"])[0]
     from hwb.errors import SourceError
     from hwb.git import Repository, read_state
 

@@ -7,22 +7,25 @@ built is built at a fixed path per project, under a lock, because compilers writ
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwb.builder.backend import Backend, phase
 from hwb.builder.options import BuildOptions, Built, Source
 from hwb.context import current, use
-from hwb.errors import AnalyzeError, BuildError
+from hwb.errors import AnalyzeError, BuildError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from hwb.archive.tars import SdistReader
     from hwb.builder.environments import Environments
     from hwb.builder.memory import Memory
     from hwb.project import Project
     from hwb.pythons import Interpreter
     from hwb.snapshot import Tree
+    from hwb.wheel.finding import Finding
 
 __all__ = ["build_project", "changes_since"]
 
@@ -120,32 +123,34 @@ class _Build:
         """The paths of everything that was asked for, checked."""
         options = self._options
         if self._source.is_sdist:
-            return self._wheels("")
-        packed = self._sdist() if options.sdist or not options.from_tree else ""
-        made = [packed] if options.sdist else []
-        if options.wheel:
-            made += self._wheels("" if options.from_tree else packed)
+            return self._wheels(None)
+        made: list[str] = []
+        with ExitStack() as stack:
+            packed = self._sdist(stack) if options.sdist or not options.from_tree else None
+            if packed is not None and options.sdist:
+                made.append(packed.path)
+            if options.wheel:
+                made += self._wheels(None if options.from_tree else packed)
         return made
 
     # --- sdist ----------------------------------------------------------------------------------------------------
 
-    def _sdist(self) -> str:
-        """The path of a canonical, checked sdist."""
+    def _sdist(self, stack: ExitStack) -> SdistReader:
+        """A canonical, checked sdist, open as long as the stack."""
         from hwb.builder.files import foreign, reads_only
 
         out = os.path.join(self._place, "sdist")
         if reads_only(self._project, release=self._options.release) and not self._tree.nested():
-            packed = self._checked_sdist(
-                self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
-            )
-            if not foreign(packed, self._tree):
-                return packed
+            packed = self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
+            reader = self._checked_sdist(packed, stack)
+            if not foreign(reader, self._tree):
+                return reader
             from hwb.fs import remove_tree
 
             remove_tree(out)  # it holds what is no source: only a copy can leave that out
         with self._copied() as folder:
             packed = self._backend(folder, self._project).build("sdist", out)
-            return self._checked_sdist(packed)
+            return self._checked_sdist(packed, stack)
 
     def _tree_root(self) -> str:
         return os.path.realpath(self._source.root)
@@ -153,19 +158,21 @@ class _Build:
     def _copied(self) -> _Copy:
         return _Copy(self._tree, os.path.join(self._place, "source"))
 
-    def _checked_sdist(self, packed: str) -> str:
+    def _checked_sdist(self, packed: str, stack: ExitStack) -> SdistReader:
         from hwb.builder.files import check_untracked
-        from hwb.builder.normalise import normalise_sdist
+        from hwb.builder.normalise import canonical_sdist
+        from hwb.wheel.check import check_open_sdist
 
-        with phase("validate", "sdist"):
-            normalise_sdist(packed, self._epoch)
-            _check(packed)
-            check_untracked(packed, self._tree, release=self._options.release)
-        return packed
+        with phase("validate", "sdist"), _named(packed):
+            backend = self._project.build_system.backend
+            reader = stack.enter_context(canonical_sdist(packed, self._epoch, backend))
+            _tell(packed, check_open_sdist(reader, os.path.basename(packed)))
+            check_untracked(reader, self._tree, release=self._options.release)
+        return reader
 
     # --- wheels ---------------------------------------------------------------------------------------------------
 
-    def _wheels(self, packed: str) -> list[str]:
+    def _wheels(self, packed: SdistReader | None) -> list[str]:
         """One wheel for each interpreter; those that a pure project makes twice are the same file."""
         made: dict[str, str] = {}
         for number, interpreter in enumerate(self._options.pythons):
@@ -177,24 +184,24 @@ class _Build:
             made.setdefault(name, path)
         return list(made.values())
 
-    def _wheel(self, packed: str, interpreter: Interpreter, out: str) -> str:
+    def _wheel(self, packed: SdistReader | None, interpreter: Interpreter, out: str) -> str:
         """The path of a checked wheel."""
-        if not packed and not self._source.is_sdist:
+        if packed is None and not self._source.is_sdist:
             with self._copied() as folder:
                 return self._checked_wheel(self._backend(folder, self._project, interpreter).build("wheel", out))
         tree = self._unpacked(packed)
-        project = _analyze(tree, os.path.basename(packed) or self._source.key)
+        project = _analyze(tree, self._source.key if packed is None else os.path.basename(packed.path))
         return self._checked_wheel(self._backend(tree, project, interpreter).build("wheel", out))
 
-    def _unpacked(self, packed: str) -> str:
+    def _unpacked(self, packed: SdistReader | None) -> str:
         """The directory of an unpacked sdist, fresh: a backend may have written into the last one."""
-        from hwb.archive import extract_sdist
+        from hwb.archive.extract import extract_open
         from hwb.fs import remove_tree
 
         target = os.path.join(self._place, "unpacked")
         remove_tree(target)
-        if packed:
-            return extract_sdist(packed, target)
+        if packed is not None:
+            return extract_open(packed, target)
         import shutil
 
         return shutil.copytree(
@@ -204,8 +211,10 @@ class _Build:
     def _checked_wheel(self, path: str) -> str:
         from hwb.builder.files import tell_ignored
 
-        with phase("validate", "wheel"):
-            _check(path)
+        from hwb.wheel.check import check_file
+
+        with phase("validate", "wheel"), _named(path):
+            _tell(path, check_file(path))
             tell_ignored(path, self._tree)
         return path
 
@@ -244,11 +253,12 @@ class _Build:
 
         with self._copied() as folder:
             made = run_frontend(folder, self._place, self._epoch, self._options, frontend=self._other_frontend())
-        for path in made:
-            if path.endswith(".whl"):
-                self._checked_wheel(path)
-            else:
-                self._checked_sdist(path)
+        with ExitStack() as stack:
+            for path in made:
+                if path.endswith(".whl"):
+                    self._checked_wheel(path)
+                else:
+                    self._checked_sdist(path, stack)
         return made
 
 
@@ -305,11 +315,28 @@ def _same_bytes(first: str, second: str) -> bool:
     return sha256_file(first) == sha256_file(second)
 
 
-def _check(path: str) -> None:
-    from hwb.wheel.check import require_valid
+_STRICT = frozenset({"wheel-tags"})
+"""Warnings about other people's files (some repack widely installed wheels) that are errors of one's own build."""
 
-    for finding in require_valid(path):
-        current().emit("message", level="warning", text=f"{os.path.basename(path)}: {finding}")
+
+def _tell(path: str, findings: list[Finding]) -> None:
+    """Warn of what is no error. Raises ValidationError that lists every error."""
+    from hwb.wheel.check import refuse_errors
+    from hwb.wheel.finding import Severity
+
+    own = [replace(found, severity=Severity.ERROR) if found.rule in _STRICT else found for found in findings]
+    for finding in refuse_errors(path, own):
+        current().emit("message", level="warning", text=f"{os.path.basename(path)}: {str(finding).partition(': ')[2]}")
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """A refusal speaks of the file by its name: where it was built is gone when anybody reads that."""
+    try:
+        yield
+    except ValidationError as error:
+        error.where = os.path.basename(path) if error.where == path else error.where
+        raise
 
 
 def _hand_over(path: str, out_dir: str) -> str:

@@ -36,14 +36,37 @@ class Environments:
         if not self._options.isolated:
             return _as_it_is(interpreter)
         from hwb.builder.results import Requirements
-        from hwb.isolation.shared import environment_of_pins
 
-        requires = [self._local(text) for text in requires]
+        requires = self._with_local(requires)
         pins = self.pins(interpreter, requires)
         self._used[interpreter.identity, tuple(requires)] = Requirements(
             interpreter.identity, tuple(requires), tuple(pins)
         )
-        return environment_of_pins(interpreter, requires, pins)
+        return self._made(interpreter, requires, pins)
+
+    def _made(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
+        from hwb.isolation.shared import environment_of_pins
+
+        if not self._options.lock:
+            return environment_of_pins(interpreter, requires, pins)
+        from hwb.builder.lock import refused
+        from hwb.errors import DependencyError
+
+        try:
+            return environment_of_pins(interpreter, requires, pins)
+        except DependencyError as error:
+            raise refused(error, self._options.lock) or error from error
+
+    def _with_local(self, requires: Sequence[str]) -> list[str]:
+        """Requirements with the workspace's own wheels in their place, and those that such a wheel needs in turn."""
+        if not self._options.local:
+            return list(requires)
+        from hwb.analysis.requirements import name_of
+
+        texts = [self._local(text) for text in requires]
+        named = {name_of(text) for text in requires}
+        more = [self._local(name) for name in self._options.local if name not in named]
+        return [*texts, *more] if texts != list(requires) else texts
 
     def _local(self, requirement: str) -> str:
         """A requirement that a wheel of this workspace satisfies, as a reference to that wheel (PEP 508)."""
@@ -51,6 +74,7 @@ class Environments:
             return requirement
         from pathlib import Path
 
+        from hwb.fs import sha256_file
         from packaging.requirements import Requirement
         from packaging.utils import canonicalize_name
 
@@ -60,7 +84,7 @@ class Environments:
             return requirement
         marker = f" ; {wanted.marker}" if wanted.marker else ""
         extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
-        return f"{wanted.name}{extras} @ {Path(path).as_uri()}{marker}"
+        return f"{wanted.name}{extras} @ {Path(path).as_uri()}#sha256={sha256_file(path)}{marker}"
 
     def pins(self, interpreter: Interpreter, requires: Sequence[str]) -> list[str]:
         """What the requirements mean: by the lock if there is one, else by the index (remembered for a day)."""
@@ -71,7 +95,7 @@ class Environments:
         from hwb.isolation.shared import pins_of
 
         self._asked.append((interpreter, tuple(requires)))
-        return pins_of(interpreter, requires, self._options.constraints)
+        return _hashed(pins_of(interpreter, requires, self._options.constraints), self._options.constraints)
 
     def until(self) -> float:
         """The Unix time at which the first of the asked pins has to be asked for again; a lock is for ever."""
@@ -82,11 +106,29 @@ class Environments:
         return min((pins_until(*asked, self._options.constraints) for asked in self._asked), default=float("inf"))
 
     def now(self, identity: str, requires: Sequence[str]) -> list[str]:
-        """The same for an interpreter given by its identity; an empty list when it is none of this build's."""
+        """The same for an interpreter given by its identity; an empty list when it is none of this build's.
+
+        Nor does a requirement mean anything any more that names another wheel of the workspace than today's.
+        """
+        local = [text for text in requires if " @ file:" in text]
+        if local and any(self._local(text.partition(" @ ")[0]) != text.partition(" ;")[0] for text in local):
+            return []
         for interpreter in self._options.pythons:
             if interpreter.identity == identity:
                 return self.pins(interpreter, requires)
         return []
+
+
+def _hashed(pins: Sequence[str], constraints: Sequence[str]) -> list[str]:
+    """Pins with the hashes that constraints demand for them: resolving does not look at bytes, installing does."""
+    if not any("--hash=" in line for line in constraints):
+        return list(pins)
+    from hwb.analysis.requirements import name_of
+
+    found: dict[str, list[str]] = {}
+    for line in constraints:
+        found.setdefault(name_of(line), []).extend(word for word in line.split() if word.startswith("--hash="))
+    return [" ".join([pin, *found.get(name_of(pin), [])]) for pin in pins]
 
 
 def _as_it_is(interpreter: Interpreter) -> Venv:

@@ -12,6 +12,7 @@ from hwb.errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hwb.archive.tars import SdistReader
     from hwb.project import Project
     from hwb.snapshot import Tree
 
@@ -72,7 +73,8 @@ def include_patterns(project: Project, more: Sequence[str]) -> tuple[str, ...]:
         tool = load_toml(os.path.join(project.root, "pyproject.toml")).get("tool", {})
         build = _table(_table(tool, "hatch"), "build")
         tables = [build, *(value for value in _table(build, "targets").values() if isinstance(value, dict))]
-        listed = [text for table in tables for text in table.get("artifacts", ()) if isinstance(text, str)]
+        lists = [given for table in tables if isinstance(given := table.get("artifacts"), list)]
+        listed = [text for texts in lists for text in texts if isinstance(text, str)]
         found += [spec for text in listed if not text.startswith("!") for spec in _pathspecs(text)]
     return tuple(dict.fromkeys(found))
 
@@ -84,15 +86,12 @@ def _pathspecs(pattern: str) -> list[str]:
     return [f":(glob){place}", f":(glob){place}/**"]
 
 
-def _inside(archive: str) -> set[str]:
+def _inside(sdist: SdistReader) -> set[str]:
     """Names of an sdist's files below its top directory."""
-    from hwb.archive import open_sdist
-
-    with open_sdist(archive) as reader:
-        return {name.partition("/")[2] for name in reader.names if "/" in name}
+    return {name.partition("/")[2] for name in sdist.names if "/" in name}
 
 
-def foreign(packed: str, tree: Tree) -> list[str]:
+def foreign(packed: SdistReader, tree: Tree) -> list[str]:
     """Files of an sdist that are neither sources nor generated: a backend that reads the tree may pick up others."""
     own = {name[len(tree.prefix) :] for name in tree.names() if name.startswith(tree.prefix)}
     parents = {folder for name in own for folder in _parents(name)}
@@ -105,14 +104,14 @@ def _parents(name: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def check_untracked(packed: str, tree: Tree, *, release: bool) -> None:
+def check_untracked(packed: SdistReader, tree: Tree, *, release: bool) -> None:
     """Tell files that ship although git does not track them. Raises RefusedError for a release."""
     candidates = {name[len(tree.prefix) :] for name in tree.untracked() if name.startswith(tree.prefix)}
     found = sorted(candidates & _inside(packed)) if candidates else []
     if not found:
         return
     listed = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-    what = f"{os.path.basename(packed)} ships files that git does not track: {listed}"
+    what = f"{os.path.basename(packed.path)} ships files that git does not track: {listed}"
     remedy = "git add them, or have them ignored (.gitignore)"
     if release:
         raise RefusedError(what, remedy=remedy, detail="\n".join(found))

@@ -222,7 +222,7 @@ def _preload(names: list[str]) -> None:
     for name in names:
         try:
             import_module(name)
-        except BaseException:
+        except BaseException:  # a preload is a guess: whoever really needs the module reports what is wrong
             pass
 
 
@@ -267,7 +267,7 @@ def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
         code = error.code if isinstance(error.code, int) else (1 if error.code else 0)
         if isinstance(error.code, str):
             sys.stderr.write(error.code + "\n")
-    except BaseException:
+    except BaseException:  # the end of this process: what is not printed here nobody sees
         traceback.print_exc()
     finally:
         try:

@@ -43,7 +43,7 @@ class Memory:
             return None
         kept = results.find(self._inputs, self._environments.now)
         if kept is None:
-            self.why = self._difference()
+            self.why = self.why or self._difference()  # of a second look, the first one's reason
             return None
         os.makedirs(out_dir, exist_ok=True)
         paths = [results.hand_out(one, out_dir) for one in kept]

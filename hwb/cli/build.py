@@ -99,7 +99,7 @@ def quick(words: Sequence[str]) -> int | None:
     options = parse(words)
     if options is None:
         return None
-    from hwb.cli import flush_output
+    from hwb.cli.output import flush_output
     from hwb.errors import HwbError
 
     try:

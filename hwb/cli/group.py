@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwb import __version__
-from hwb.cli import flush_output
+from hwb.cli.output import flush_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

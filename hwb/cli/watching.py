@@ -122,7 +122,7 @@ class Watching:
     def _mention(self) -> None:
         """A phase that takes long is named with its time: on one line of a terminal, rarely elsewhere."""
         seconds = time.monotonic() - self._since
-        if not self._phase or self._verbose and self._terminal:
+        if not self._phase or (self._verbose and self._terminal):
             return
         if self._terminal and seconds > _PATIENCE:
             with self._lock:

@@ -13,11 +13,12 @@ from hwb.wheel.rules import ARCHIVE_RULES, FILE_NAME, SDIST_RULES, WHEEL_RULES, 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from hwb.archive.tars import SdistReader
     from hwb.wheel.finding import Finding
     from hwb.wheel.headers import Headers
     from hwb.wheel.model import Rule
 
-__all__ = ["check_file", "read_metadata", "require_valid"]
+__all__ = ["check_file", "check_open_sdist", "read_metadata", "refuse_errors", "require_valid"]
 
 
 def check_file(path: str | os.PathLike[str], *, ignore: Collection[str] = ()) -> list[Finding]:
@@ -49,11 +50,17 @@ def _check_wheel(place: str, name: str, ignore: Collection[str]) -> list[Finding
 
 def _check_sdist(place: str, name: str, ignore: Collection[str]) -> list[Finding]:
     from hwb.archive.tars import open_sdist
+
+    with open_sdist(place) as sdist:
+        return check_open_sdist(sdist, name, ignore=ignore)
+
+
+def check_open_sdist(sdist: SdistReader, name: str, *, ignore: Collection[str] = ()) -> list[Finding]:
+    """Everything that is wrong with an sdist that is open already and that was read as a whole."""
     from hwb.wheel import rules_sdist
 
     assert rules_sdist is not None  # importing it registers the rules for sdists
-    with open_sdist(place) as sdist:
-        return _apply(SDIST_RULES, SdistSubject(sdist, name), ignore)
+    return _apply(SDIST_RULES, SdistSubject(sdist, name), ignore)
 
 
 def _check_ignored(ignore: Collection[str]) -> None:
@@ -72,7 +79,11 @@ def _apply(rules: Mapping[str, Rule], subject: WheelSubject | SdistSubject, igno
 
 def require_valid(path: str | os.PathLike[str], *, ignore: Collection[str] = ()) -> list[Finding]:
     """Check a file and return its warnings. Raises ValidationError that lists every error with the member it is in."""
-    findings = check_file(path, ignore=ignore)
+    return refuse_errors(path, check_file(path, ignore=ignore))
+
+
+def refuse_errors(path: str | os.PathLike[str], findings: list[Finding]) -> list[Finding]:
+    """The findings again when there is no error among them. Raises ValidationError that lists every error."""
     errors = [finding for finding in findings if finding.severity.value == "error"]
     if errors:
         name = os.path.basename(path)

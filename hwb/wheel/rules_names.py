@@ -110,9 +110,9 @@ def _wheel_fields(wheel: WheelSubject) -> Iterator[tuple[str, str]]:
         yield f"has a line that is no field: {found.problems[:1] or 'not UTF-8'}", member
 
 
-@wheel_rule("wheel-tags", "P7")
+@wheel_rule("wheel-tags", "P7", warns=True)
 def _wheel_tags(wheel: WheelSubject) -> Iterator[tuple[str, str]]:
-    """The Tag lines of WHEEL are the expansion of the file name's compressed tags (PEP 425)."""
+    """The Tag lines of WHEEL are the expansion of the file name's tags (PEP 425): an error of what hwb builds."""
     found = wheel.headers("WHEEL")
     if found is None or wheel.parsed is None:
         return
