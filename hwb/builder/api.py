@@ -9,7 +9,7 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwb.builder.options import BuildOptions, Source
 from hwb.context import current, use
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source"]
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseTime:
+class PhaseTime(NamedTuple):
     """A phase that is over: `name` (resolve, analyze, isolation, build, validate, metadata), what of, seconds."""
 
     name: str
@@ -64,8 +63,7 @@ class BuildResult:
     """What the build depended on (for the note that makes the next one quick)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class BuildRequest:
+class BuildRequest(NamedTuple):
     """What `hwb build` was asked; None means that settings and project decide."""
 
     source: str = "."
@@ -73,7 +71,7 @@ class BuildRequest:
     sdist: bool | None = None
     wheel: bool | None = None
     pythons: tuple[str, ...] = ()
-    config_settings: Mapping[str, str | list[str]] = field(default_factory=dict)
+    config_settings: Mapping[str, str | list[str]] = {}  # noqa: RUF012 - nobody changes it
     isolated: bool = True
     from_tree: bool = False
     release: bool = False
@@ -85,7 +83,7 @@ class BuildRequest:
     reproduce: bool = False
     only_why: bool = False
     """Build nothing: say what changed since the last build."""
-    local: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, str] = {}  # noqa: RUF012 - nobody changes it
     """Wheels (paths) that stand for requirements of these names: members of a workspace that were built before."""
     directory: str = ""
     """What `source` and relative paths are relative to; empty: the current directory."""

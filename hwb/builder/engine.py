@@ -103,7 +103,10 @@ class _Build:
             again = memory.handed_out(self._out_dir) if self._options.cache else None  # somebody else was faster
             if again is not None:
                 return self._built(again, memory, cached=True)
-            made = self._frontend() if self._other_frontend() else self._steps()
+            try:
+                made = self._frontend() if self._other_frontend() else self._steps()
+            finally:
+                self._environments.verify()
             with phase("metadata"):
                 memory.keep(made)
                 os.makedirs(self._out_dir, exist_ok=True)

@@ -24,6 +24,7 @@ class Environments:
     def __init__(self, options: BuildOptions) -> None:
         self._options = options
         self._used: dict[tuple[str, tuple[str, ...]], Requirements] = {}
+        self._venvs: dict[str, Venv] = {}
         self._asked: list[tuple[Interpreter, tuple[str, ...]]] = []
 
     @property
@@ -45,6 +46,11 @@ class Environments:
         return self._made(interpreter, requires, pins)
 
     def _made(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
+        venv = self._make(interpreter, requires, pins)
+        self._venvs[venv.path] = venv
+        return venv
+
+    def _make(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
         from hwb.isolation.shared import environment_of_pins
 
         if not self._options.lock:
@@ -56,6 +62,13 @@ class Environments:
             return environment_of_pins(interpreter, requires, pins)
         except DependencyError as error:
             raise refused(error, self._options.lock) or error from error
+
+    def verify(self) -> None:
+        """Look whether the hooks left every environment as it was; one that is not is made anew by its next user."""
+        from hwb.isolation.shared import verify_unmodified
+
+        for venv in self._venvs.values():
+            verify_unmodified(venv)
 
     def _with_local(self, requires: Sequence[str]) -> list[str]:
         """Requirements with the workspace's own wheels in their place, and those that such a wheel needs in turn."""
@@ -110,7 +123,7 @@ class Environments:
 
         Nor does a requirement mean anything any more that names another wheel of the workspace than today's.
         """
-        local = [text for text in requires if " @ file:" in text]
+        local = [text for text in requires if " @ file:" in text and "#sha256=" in text]
         if local and any(self._local(text.partition(" @ ")[0]) != text.partition(" ;")[0] for text in local):
             return []
         for interpreter in self._options.pythons:

@@ -33,7 +33,7 @@ def reproduce(source: Source, built: Built, options: BuildOptions) -> None:
     other_env.setdefault("SOURCE_DATE_EPOCH", str(built.epoch))
     with open_store().temporary("reproduce-") as directory, phase("reproduce"):
         place = os.path.join(directory, "a longer path than the first one", "build")
-        again = replace(options, cache=False, elsewhere=place, umask=0o077, zone=_ZONE)
+        again = options._replace(cache=False, elsewhere=place, umask=0o077, zone=_ZONE)
         with use(replace(context, outer_env=other_env, shared=None)):
             second = build_project(source, os.path.join(directory, "out"), again)
         _compare(built, second)
@@ -62,7 +62,8 @@ def first_difference(first: str, second: str) -> str:
         if one.read() == two.read():
             return ""
     here, there = dict(_members(first)), dict(_members(second))
-    for name in sorted({*here, *there}):
+    # RECORD last: it differs because something else does
+    for name in sorted({*here, *there}, key=lambda name: (name.endswith(".dist-info/RECORD"), name)):
         if name not in here or name not in there:
             return f"{name} is in only one of them"
         if here[name] != there[name]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwb.store import fingerprint, open_store
 
@@ -22,8 +21,7 @@ __all__ = ["Kept", "Requirements", "differences", "find", "hand_out", "keep", "l
 _FORMAT = "result/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """One file of a result."""
 
     name: str
@@ -36,8 +34,7 @@ class Kept:
         return str(open_store().path("files", self.sha256[:2], self.sha256))
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(NamedTuple):
     """What requirements meant in the environment of an interpreter while something was built."""
 
     interpreter: str
