@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hwb.artifacts import Artifact
     from hwb.builder.api import BuildResult, build
+    from hwb.builder.documented import BuildEngine
     from hwb.declare import param, parametrize, recipe
     from hwb.errors import (
         BuildError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Artifact": "hwb.artifacts",
+    "BuildEngine": "hwb.builder.documented",
     "BuildError": "hwb.errors",
     "BuildResult": "hwb.builder.api",
     "Cancelled": "hwb.errors",
@@ -45,6 +47,7 @@ _HOME = {
 
 __all__ = [
     "Artifact",
+    "BuildEngine",
     "BuildError",
     "BuildResult",
     "Cancelled",

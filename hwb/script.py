@@ -126,7 +126,7 @@ def _own_pins() -> list[str]:
     from importlib.metadata import PackageNotFoundError, version
 
     pins = []
-    for name in ("click", "packaging", "pyproject-hooks", "virtualenv", "tomli"):
+    for name in ("click", "packaging", "virtualenv", "tomli"):
         try:
             pins.append(f"{name}=={version(name)}")
         except PackageNotFoundError:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hwb.pythons import Interpreter
     from hwb.source import ResolvedSource
 
-__all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source"]
+__all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source", "failed", "result_of"]
 
 
 class PhaseTime(NamedTuple):
@@ -71,7 +71,7 @@ class BuildRequest(NamedTuple):
     sdist: bool | None = None
     wheel: bool | None = None
     pythons: tuple[str, ...] = ()
-    config_settings: Mapping[str, str | list[str]] = {}  # noqa: RUF012 - nobody changes it
+    config_settings: Mapping[str, str | list[str]] = {}
     isolated: bool = True
     from_tree: bool = False
     release: bool = False
@@ -83,7 +83,7 @@ class BuildRequest(NamedTuple):
     reproduce: bool = False
     only_why: bool = False
     """Build nothing: say what changed since the last build."""
-    local: Mapping[str, str] = {}  # noqa: RUF012 - nobody changes it
+    local: Mapping[str, str] = {}
     """Wheels (paths) that stand for requirements of these names: members of a workspace that were built before."""
     directory: str = ""
     """What `source` and relative paths are relative to; empty: the current directory."""
@@ -107,17 +107,20 @@ def build_source(request: BuildRequest) -> BuildResult:
 
             clean_output(out_dir, source.root)
         built = _engine(request, source, out_dir, options)
-        made = _record(built, out_dir)
+    result = result_of(built, out_dir)
+    return replace(result, duration_seconds=time.monotonic() - started, phases=tuple(phases))
+
+
+def result_of(built: Built, out_dir: str) -> BuildResult:
+    """What was built, with its artifacts; the manifest beside them is written."""
     return BuildResult(
         success=True,
         wheel_path=_path(built.wheels[0]) if built.wheels else None,
         sdist_path=_path(built.sdist) if built.sdist else None,
-        duration_seconds=time.monotonic() - started,
-        artifacts=made,
+        artifacts=_record(built, out_dir),
         cached=built.cached,
         why=built.why,
-        isolated=options.isolated,
-        phases=tuple(phases),
+        isolated=built.depends.options.isolated,
         depends=built.depends,
     )
 
@@ -302,9 +305,11 @@ def build(
         isolated,
         **more,
     )
+    from hwb.builder.log import RecordedLog
+
     context = current()
-    with use(replace(context, offline=offline or context.offline, cwd=os.getcwd())):
-        return build_source(request)
+    with RecordedLog() as log, use(replace(context, log=log, offline=offline or context.offline, cwd=os.getcwd())):
+        return replace(build_source(request), build_log=log.text)
 
 
 def failed(error: HwbError, log: str, seconds: float, phases: Sequence[PhaseTime] = ()) -> BuildResult:

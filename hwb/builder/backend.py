@@ -26,10 +26,13 @@ __all__ = ["Backend", "phase"]
 def phase(name: str, detail: str = "") -> Iterator[None]:
     """Tell when a part of a build starts, and how it ended after how many seconds."""
     emit, started = current().emit, time.monotonic()
+    header = " ".join(filter(None, ("==", name, detail)))
+    current().log.write(f"{header}\n")
     emit("phase", name=name, state="started", detail=detail)
     try:
         yield
     except BaseException:
+        current().log.write(f"{header}: failed\n")
         emit("phase", name=name, state="failed", seconds=time.monotonic() - started, detail=detail)
         raise
     emit("phase", name=name, state="done", seconds=time.monotonic() - started, detail=detail)
@@ -111,7 +114,8 @@ class Backend:
         environ = hook_environment(
             venv.bin, self._place, self._epoch, in_tree=in_tree, more=options.env_pass, zone=options.zone
         )
-        name = os.path.basename(venv.path) if self._isolated else ""
+        shared = self._isolated and not options.prepared
+        name = os.path.basename(venv.path) if shared else ""
         runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place, options.umask)
         job = {
             "hook": hook,

@@ -213,7 +213,6 @@ class _Build:
 
     def _checked_wheel(self, path: str) -> str:
         from hwb.builder.files import tell_ignored
-
         from hwb.wheel.check import check_file
 
         with phase("validate", "wheel"), _named(path):

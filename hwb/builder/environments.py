@@ -25,6 +25,7 @@ class Environments:
         self._options = options
         self._used: dict[tuple[str, tuple[str, ...]], Requirements] = {}
         self._venvs: dict[str, Venv] = {}
+        self._seen: set[str] = set()
         self._asked: list[tuple[Interpreter, tuple[str, ...]]] = []
 
     @property
@@ -36,6 +37,8 @@ class Environments:
         """An environment that has these requirements. Raises DependencyError, IsolationError, OfflineError."""
         if not self._options.isolated:
             return _as_it_is(interpreter)
+        if self._options.prepared:
+            return _prepared(self._options.prepared, interpreter, requires, self._seen)
         from hwb.builder.results import Requirements
 
         requires = self._with_local(requires)
@@ -87,9 +90,10 @@ class Environments:
             return requirement
         from pathlib import Path
 
-        from hwb.fs import sha256_file
         from packaging.requirements import Requirement
         from packaging.utils import canonicalize_name
+
+        from hwb.fs import sha256_file
 
         wanted = Requirement(requirement)
         path = self._options.local.get(canonicalize_name(wanted.name))
@@ -142,6 +146,20 @@ def _hashed(pins: Sequence[str], constraints: Sequence[str]) -> list[str]:
     for line in constraints:
         found.setdefault(name_of(line), []).extend(word for word in line.split() if word.startswith("--hash="))
     return [" ".join([pin, *found.get(name_of(pin), [])]) for pin in pins]
+
+
+def _prepared(python: str, interpreter: Interpreter, requires: Sequence[str], seen: set[str]) -> Venv:
+    """An environment that was made for this build, with the static requirements; what hooks ask for is added."""
+    from hwb.isolation.environment import Venv
+    from hwb.isolation.venv import install
+
+    scripts = os.path.dirname(python)
+    venv = Venv(os.path.dirname(scripts), python, scripts, "uv|virtualenv|venv", interpreter, reused=True)
+    more = [text for text in requires if text not in seen] if seen else []
+    if more:
+        install(venv, more, silent=True)
+    seen.update(requires)
+    return venv
 
 
 def _as_it_is(interpreter: Interpreter) -> Venv:

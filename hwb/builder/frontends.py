@@ -31,10 +31,13 @@ def run_frontend(folder: str, place: str, epoch: int, options: BuildOptions, *, 
         out = os.path.join(place, f"out-{number}")
         argv = _command(frontend or options.frontend, interpreter.path, folder, out, options, first=number == 0)
         _run(argv, folder, place, epoch, options)
-        names = sorted(os.listdir(out), key=lambda name: not name.endswith(".tar.gz"))
+        names = sorted(os.listdir(out) if os.path.isdir(out) else (), key=lambda name: not name.endswith(".tar.gz"))
         for name in names:
             if name.endswith((".tar.gz", ".whl")):
                 made.setdefault(name, os.path.join(out, name))
+    for suffix, asked in ((".tar.gz", options.sdist), (".whl", options.wheel)):
+        if asked and not any(name.endswith(suffix) for name in made):
+            raise BuildError(f"{frontend or options.frontend} ended well, but made no {suffix} file")
     return list(made.values())
 
 

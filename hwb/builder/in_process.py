@@ -294,6 +294,17 @@ def _tell(reply: int, code: int) -> None:
     os.close(reply)
 
 
+def _end(running: dict[int, int]) -> None:
+    """Nobody wants the answers any more (hwb was killed): end what is still running, with all that it started."""
+    import signal
+
+    for pid in running:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except OSError:
+            pass  # it has just ended
+
+
 def _serve(descriptor: int) -> None:
     """Fork for each message on the socket (`fork PATH` with descriptors log and reply; or `load PATH`), to its end."""
     import array
@@ -319,6 +330,7 @@ def _serve(descriptor: int) -> None:
         if descriptor in ready:
             message, ancillary, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(2 * size))
             if not message:
+                _end(running)
                 return
             word, _, path = message.decode("utf-8", "surrogateescape").partition(" ")
             if word == "load":

@@ -261,8 +261,9 @@ def _tags(interpreter: Interpreter) -> Iterator[object]:
     """Tags that the interpreter can install, best first: hwb itself may run on another one."""
     import sys
 
-    from hwb import pythons
     from packaging import tags
+
+    from hwb import pythons
 
     same = os.path.realpath(pythons.running().path) == os.path.realpath(interpreter.path)
     if same and interpreter.implementation == sys.implementation.name:

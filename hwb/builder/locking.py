@@ -250,9 +250,7 @@ def _pip_report(installer: PipInstaller, needs: Needs, path: str, known: str) ->
 
         outcome = run("-c", "kept.txt") if kept else None
         if outcome is None or not outcome.ok:
-            settle(
-                "locking the build requirements", run, lambda: run("--no-index"), offline=current().offline
-            )
+            settle("locking the build requirements", run, lambda: run("--no-index"), offline=current().offline)
         rows = json.loads(report.read_bytes())["install"]
     return [_reported(row, path) for row in rows]
 

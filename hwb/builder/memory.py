@@ -79,7 +79,7 @@ class Memory:
         """Remember what was built from these inputs."""
         from hwb.builder import results
 
-        if self._options.isolated and not self._options.elsewhere:
+        if self._options.isolated and not (self._options.elsewhere or self._options.prepared):
             self.kept = results.keep(self._inputs, paths, self._environments.used)
         results.remember(self._source.key, self._inputs, self._files())
 

@@ -26,7 +26,7 @@ def compilers(environ: Mapping[str, str]) -> str:
 
     found = []
     for variable, usual in (("CC", "cc"), ("CXX", "c++")):
-        command = (environ.get(variable) or usual).split()[0]
+        command = (environ.get(variable, "").split() or [usual])[0]
         path = os.path.realpath(which(command, environ.get("PATH")) or "")
         if os.path.isfile(path):
             status = os.stat(path)
@@ -65,7 +65,7 @@ def _ask(environ: Mapping[str, str]) -> bool:
     from hwb import proc
     from hwb.errors import CommandFailed
 
-    words = (environ.get("CC") or "cc").split()
+    words = environ.get("CC", "").split() or ["cc"]
     command = [*words, "-ffile-prefix-map=/a=/b", "-x", "c", "-E", os.devnull, "-o", os.devnull]
     try:
         return proc.run(command, cwd="/", check=False, capture=True, quiet=True).return_code == 0

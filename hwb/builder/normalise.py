@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hwb.archive.tars import open_sdist
 from hwb.archive.members import DIRECTORY, FILE, HARDLINK, SYMLINK
+from hwb.archive.tars import open_sdist
 from hwb.context import current
 from hwb.fs import atomic_path
 

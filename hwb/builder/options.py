@@ -41,7 +41,7 @@ class BuildOptions(NamedTuple):
     pythons: tuple[Interpreter, ...]
     sdist: bool = True
     wheel: bool = True
-    config_settings: Mapping[str, str | list[str]] = {}  # noqa: RUF012 - nobody changes it
+    config_settings: Mapping[str, str | list[str]] = {}
     isolated: bool = True
     """False: the first of `pythons` must have what the project requires already (BLD-27)."""
     from_tree: bool = False
@@ -51,7 +51,7 @@ class BuildOptions(NamedTuple):
     cache: bool = True
     constraints: tuple[str, ...] = ()
     """Lines of build constraints, with hashes if any."""
-    local: Mapping[str, str] = {}  # noqa: RUF012 - nobody changes it
+    local: Mapping[str, str] = {}
     """Wheels (paths) that stand for requirements of these normalised names."""
     lock: str = ""
     """Path of a pylock file that names every build requirement."""
@@ -61,6 +61,8 @@ class BuildOptions(NamedTuple):
     frontend: str = "hwb"
     elsewhere: str = ""
     """Another place than the project's own to build at (`--reproduce`)."""
+    prepared: str = ""
+    """A Python whose environment has the build requirements already and belongs to this build alone."""
     umask: int = 0o022
     zone: str = "UTC"
 

@@ -84,11 +84,9 @@ class Watching:
         name = " ".join(filter(None, (values["name"], values["detail"])))
         if values["state"] == "started":
             self._phase, self._since, self._said = name, time.monotonic(), 0.0
-            self.write(f"== {name}\n")
             return
         took = f"{name}: {values['state']} in {values['seconds']:.2f} s"
-        self.write(f"== {took}\n")
-        if self._verbose and values["state"] != "started":
+        if self._verbose:
             self._look()
             self._say(took)
 
