@@ -78,7 +78,7 @@ class _Build:
 
     def go(self) -> Built:
         memory = self._memory()
-        known = memory.handed_out(self._out_dir) if self._options.cache else None
+        known = memory.handed_out(self._out_dir) if self._options.cache else memory.not_asked()
         if known is not None:
             return self._built(known, memory, cached=True)
         return self._make(memory)

@@ -64,7 +64,7 @@ class Lock(NamedTuple):
     requires: tuple[str, ...] | None = None
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def read_lock(path: str) -> Lock:
@@ -207,7 +207,7 @@ class _Reader:
         return LockedFile(name, sha256.lower(), url, path, size)
 
 
-# --- for one interpreter -------------------------------------------------------------------------------------------------
+# --- for one interpreter ----------------------------------------------------------------------------------------------
 
 
 class Target:
@@ -276,7 +276,7 @@ def _tags(interpreter: Interpreter) -> Iterator[object]:
     yield from tags.compatible_tags(numbers, interpreter=f"cp{digits}")
 
 
-# --- pins ----------------------------------------------------------------------------------------------------------------
+# --- pins -------------------------------------------------------------------------------------------------------------
 
 
 def locked_pins(path: str, interpreter: Interpreter, requires: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ class Needs(NamedTuple):
     requires: tuple[str, ...]
 
 
-# --- what is needed ------------------------------------------------------------------------------------------------------
+# --- what is needed ---------------------------------------------------------------------------------------------------
 
 
 class _Asking(Backend):
@@ -76,7 +76,7 @@ def _needs(project: Project, interpreter: Interpreter, folder: str, place: str, 
     return Needs(interpreter, tuple(dict.fromkeys((*project.build_system.requires, *asked))))
 
 
-# --- which files that means ----------------------------------------------------------------------------------------------
+# --- which files that means -------------------------------------------------------------------------------------------
 
 
 def lock_text(root: str, interpreters: Sequence[Interpreter], known: str = "", *, upgrade: bool = False) -> str:
@@ -194,7 +194,7 @@ def _placed(file: LockedFile, lock: str) -> LockedFile:
     return file._replace(url="", path=local[len(folder) :].replace(os.sep, "/"), size=size)
 
 
-# --- without uv ----------------------------------------------------------------------------------------------------------
+# --- without uv -------------------------------------------------------------------------------------------------------
 
 
 def _by_pip(installer: Any, needs: Sequence[Needs], path: str, known: str) -> Lock:
@@ -282,7 +282,7 @@ def _reported(row: Mapping[str, Any], lock: str) -> LockedPackage:
     return package._replace(wheels=(file,)) if name.endswith(".whl") else package._replace(sdist=file)
 
 
-# --- as text -------------------------------------------------------------------------------------------------------------
+# --- as text ----------------------------------------------------------------------------------------------------------
 
 
 def render(lock: Lock) -> str:

@@ -55,6 +55,10 @@ class Memory:
         self.why = "nothing changed since it was built; taken from the store"
         return found
 
+    def not_asked(self) -> None:
+        """There may be a result, but nobody wants it."""
+        self.why = "built: as asked, without a look at what is known"
+
     def _difference(self) -> str:
         from hwb.builder import results
 
