@@ -73,6 +73,7 @@ class Backend:
         self._isolated = options.isolated
         self._options = options
         self._extra_env = extra_env or {}
+        self._tail = ""
 
     def build(self, kind: str, out_dir: str) -> str:
         """Build "sdist" or "wheel" into an empty directory and return the file's path.
@@ -80,15 +81,51 @@ class Backend:
         Raises BuildError (with the end of the backend's output), DependencyError, IsolationError.
         """
         os.makedirs(out_dir)
-        with phase("isolation", kind):
-            venv = self._environment(kind)
-        with phase("build", kind):
-            name = self._ask(venv, f"build_{kind}", out_dir)
+        name = self._built_at_once(kind, out_dir) if self._forks() else self._built_in_two(kind, out_dir)
         path = os.path.join(out_dir, os.path.basename(str(name)))
         if not os.path.isfile(path):
             what = f"{self._system.backend} says it built {name!r}, but there is no such file"
             raise BuildError(what, remedy="report it to the build backend")
         return path
+
+    def _forks(self) -> bool:
+        from hwb.builder.zygote import available
+
+        return self._isolated and available(current().outer_env)
+
+    def _built_at_once(self, kind: str, out_dir: str) -> Any:
+        """Ask for more requirements and build in one go; only when there are some, build in another environment."""
+        requires = self._system.requires
+        first = f"get_requires_for_build_{kind}"
+        with phase("isolation", kind):
+            venv = self._environments(requires)
+        with phase("build", kind):
+            answer = self._run(venv, f"build_{kind}", out_dir, first=first)
+            if "before" not in answer:
+                return self._value(f"build_{kind}", answer)
+            added = self._added(first, answer["before"])
+        with phase("isolation", kind):
+            venv = self._environments((*requires, *added))
+        with phase("build", kind):
+            return self._ask(venv, f"build_{kind}", out_dir)
+
+    def _added(self, hook: str, answer: dict[str, Any]) -> tuple[str, ...]:
+        if "code" in answer:
+            how = f"exit code {answer['code']}" if answer["code"] >= 0 else f"signal {-answer['code']}"
+            raise self._failed(hook, f"ended with {how}", self._tail)
+        return tuple(dict.fromkeys(self._texts(hook, self._value(hook, answer))))
+
+    def _texts(self, hook: str, more: Any) -> list[str]:
+        if not isinstance(more, list) or not all(isinstance(text, str) for text in more):
+            what = f"{self._system.backend}: {hook} answered {more!r}, not a list of texts"
+            raise BuildError(what, remedy="report it to the build backend")
+        return more
+
+    def _built_in_two(self, kind: str, out_dir: str) -> Any:
+        with phase("isolation", kind):
+            venv = self._environment(kind)
+        with phase("build", kind):
+            return self._ask(venv, f"build_{kind}", out_dir)
 
     def _environment(self, kind: str) -> Venv:
         """With the static requirements ask for the rest; with more of them it is another environment."""
@@ -96,16 +133,19 @@ class Backend:
         venv = self._environments(requires)
         if not self._isolated:
             return venv
-        more = self._ask(venv, f"get_requires_for_build_{kind}")
-        if not isinstance(more, list) or not all(isinstance(text, str) for text in more):
-            what = f"{self._system.backend}: get_requires_for_build_{kind} answered {more!r}, not a list of texts"
-            raise BuildError(what, remedy="report it to the build backend")
+        hook = f"get_requires_for_build_{kind}"
+        more = self._texts(hook, self._ask(venv, hook))
         added = tuple(dict.fromkeys(text for text in more if text not in requires))
         if not added:
             return venv
         return self._environments((*requires, *added))
 
     def _ask(self, venv: Venv, hook: str, *arguments: str) -> Any:
+        """What a hook returns. Raises BuildError."""
+        return self._value(hook, self._run(venv, hook, *arguments))
+
+    def _run(self, venv: Venv, hook: str, *arguments: str, first: str = "") -> dict[str, Any]:
+        """The answer of one hook, of `first` before it if that is given (see `in_process.py`)."""
         from hwb.builder.hook_env import hook_environment
         from hwb.builder.hooks import HookRunner
 
@@ -124,6 +164,8 @@ class Backend:
             "source_dir": self._source_dir,
             "arguments": list(arguments),
             "config_settings": self._settings,
+            "first": first,
+            "known": list(self._system.requires),
         }
         try:
             answer = runner.run(job, in_tree=in_tree)
@@ -131,7 +173,8 @@ class Backend:
             raise
         except CommandFailed as error:
             raise self._failed(hook, error.reason, runner.tail()) from error
-        return self._value(hook, answer)
+        self._tail = runner.tail() if "before" in answer else ""
+        return answer
 
     def _value(self, hook: str, answer: dict[str, Any]) -> Any:
         """What a hook returned; BuildError when there was none to call."""

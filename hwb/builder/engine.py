@@ -78,7 +78,7 @@ class _Build:
 
     def go(self) -> Built:
         memory = self._memory()
-        known = memory.handed_out(self._out_dir) if self._options.cache else memory.not_asked()
+        known = memory.handed_out(self._out_dir, asked=self._options.cache)
         if known is not None:
             return self._built(known, memory, cached=True)
         return self._make(memory)
@@ -100,7 +100,7 @@ class _Build:
 
         with own_place(self._source.key, self._options.elsewhere) as place:
             self._place = place
-            again = memory.handed_out(self._out_dir) if self._options.cache else None  # somebody else was faster
+            again = memory.handed_out(self._out_dir, asked=self._options.cache)  # somebody else was faster
             if again is not None:
                 return self._built(again, memory, cached=True)
             try:

@@ -80,9 +80,10 @@ class Environments:
         from hwb.analysis.requirements import name_of
 
         texts = [self._local(text) for text in requires]
+        if texts == list(requires):
+            return texts
         named = {name_of(text) for text in requires}
-        more = [self._local(name) for name in self._options.local if name not in named]
-        return [*texts, *more] if texts != list(requires) else texts
+        return [*texts, *(self._local(name) for name in self._options.local if name not in named)]
 
     def _local(self, requirement: str) -> str:
         """A requirement that a wheel of this workspace satisfies, as a reference to that wheel (PEP 508)."""

@@ -10,8 +10,10 @@ A zygote imports what earlier hooks of this environment imported (never anything
 fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket is closed.
 
 A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
-(a directory), gzip_level (of sdists) and, for a fork, environ and umask. The answer is a JSON object: `value`, or
-`missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names worth importing beforehand.
+(a directory), gzip_level (of sdists) and, for a fork, environ and umask; perhaps `first`, a hook that is asked before
+(in a fork), and `known`, the requirements that are there: if it wants others, the answer is only `before`, its own. The
+answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names worth
+importing beforehand.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from importlib.machinery import ModuleSpec
     from types import CodeType
-    from typing import Any
+    from typing import Any, NoReturn
 
 _MAGIC = MAGIC_NUMBER + sys.version.encode()
 _HOOKS_WITHOUT = {"get_requires_for_build_sdist", "get_requires_for_build_wheel"}  # optional: then the answer is []
@@ -138,7 +140,63 @@ def _ask(job: dict[str, Any]) -> dict[str, Any]:
         backend = _backend(job)
     except _Unavailable as error:
         return {"unavailable": str(error)}
-    name = job["hook"]
+    if job.get("first"):
+        before = _aside(backend, job)
+        if before.get("value") != []:
+            return {"before": before}
+    return _call(backend, job["hook"], job)
+
+
+def _aside(backend: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """What the hook before this one answers, asked in a fork: the imports of the backend serve both.
+
+    Requirements that the environment has already are left out of the answer. `code` is how the fork ended badly.
+    """
+    answer, reply = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        os.close(answer)
+        _end_with(lambda: _answer_to(reply, _call(backend, job["first"], {**job, "arguments": []})))
+    os.close(reply)
+    with os.fdopen(answer, encoding="utf-8") as handle:
+        text = handle.read()
+    status = os.waitpid(pid, 0)[1]
+    if status or not text:
+        return {"code": -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)}
+    found: dict[str, Any] = json.loads(text)
+    if isinstance(found.get("value"), list):
+        found["value"] = [item for item in found["value"] if item not in job["known"]]
+    return found
+
+
+def _answer_to(reply: int, found: dict[str, Any]) -> int:
+    with os.fdopen(reply, "w", encoding="utf-8") as handle:
+        json.dump(found, handle)
+    return 0
+
+
+def _end_with(work: Callable[[], int]) -> NoReturn:
+    """Do the last work of this process; what goes wrong is printed as Python prints it, and nothing else runs."""
+    code = 1
+    try:
+        code = work()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else (1 if error.code else 0)
+        if isinstance(error.code, str):
+            sys.stderr.write(error.code + "\n")
+    except BaseException:  # the end of this process: what is not printed here nobody sees
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _call(backend: Any, name: str, job: dict[str, Any]) -> dict[str, Any]:
     hook = getattr(backend, name, None)
     if hook is None:
         return {"value": []} if name in _HOOKS_WITHOUT else {"missing": name}
@@ -251,30 +309,21 @@ def _become(job: dict[str, Any], log: int) -> None:
 def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
     """Start one job; it tells its process identifier through `reply` once it leads a group that can be ended."""
     pid = os.fork()
-    if pid:
-        os.close(log)
-        return pid
-    code = 1
-    try:
-        os.setsid()
-        os.write(reply, b"%d\n" % os.getpid())
-        for descriptor in (*others, reply):
-            os.close(descriptor)
-        job = _load(path)
-        _become(job, log)
-        code = _run(job)
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else (1 if error.code else 0)
-        if isinstance(error.code, str):
-            sys.stderr.write(error.code + "\n")
-    except BaseException:  # the end of this process: what is not printed here nobody sees
-        traceback.print_exc()
-    finally:
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
+    if not pid:
+        _end_with(lambda: _forked(path, log, reply, others))
+    os.close(log)
+    return pid
+
+
+def _forked(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
+    """A job in its fork: told to `reply` once it leads a group that can be ended, then run."""
+    os.setsid()
+    os.write(reply, b"%d\n" % os.getpid())
+    for descriptor in (*others, reply):
+        os.close(descriptor)
+    job = _load(path)
+    _become(job, log)
+    return _run(job)
 
 
 def _reap(running: dict[int, int]) -> None:

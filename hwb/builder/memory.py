@@ -34,10 +34,13 @@ class Memory:
         self.kept: tuple[Kept, ...] = ()
         """The store's files of this result, once there are any."""
 
-    def handed_out(self, out_dir: str) -> list[str] | None:
-        """The files of a known result, copied into the output directory; None when there is none."""
+    def handed_out(self, out_dir: str, *, asked: bool = True) -> list[str] | None:
+        """The files of a known result, copied into the output directory; None when there is none (or not `asked`)."""
         from hwb.builder import results
 
+        if not asked:
+            self.why = "built: as asked, without a look at what is known"
+            return None
         if not self._options.isolated:
             self.why = "built: without isolation nothing is known about what the build used"
             return None
@@ -54,10 +57,6 @@ class Memory:
         self.kept = kept
         self.why = "nothing changed since it was built; taken from the store"
         return found
-
-    def not_asked(self) -> None:
-        """There may be a result, but nobody wants it."""
-        self.why = "built: as asked, without a look at what is known"
 
     def _difference(self) -> str:
         from hwb.builder import results
