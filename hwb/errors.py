@@ -20,6 +20,7 @@ The tree (exit code in brackets; a class without one has its parent's)::
     ├── IsolationError (1)         an environment cannot be made
     │   └── DependencyError        its requirements cannot be installed
     ├── BuildError (1)             a build backend failed
+    ├── OutputError (1)            files cannot be written
     └── RefusedError (5)           something must not go on
         ├── ValidationError        an artifact is broken or unsafe
         └── ConflictError          other bytes are already there under this name
@@ -48,6 +49,7 @@ __all__ = [
     "MissingError",
     "NothingToRun",
     "OfflineError",
+    "OutputError",
     "ProgramNotFound",
     "RefusedError",
     "SessionTimeout",
@@ -205,6 +207,12 @@ class BuildError(HwbError):
     """A build backend failed; `detail` is the end of what it printed."""
 
     code = "BACKEND_FAILED"
+
+
+class OutputError(HwbError):
+    """Files cannot be written: no space, no permission; `where` is the path."""
+
+    code = "OUTPUT_FAILED"
 
 
 class RefusedError(HwbError):

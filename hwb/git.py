@@ -137,6 +137,16 @@ class Repository:
         self.prefix = prefix
         self.env = environment(outer)
 
+    def inside(self, folder: str) -> Repository | None:
+        """The same repository seen from a directory (a real path) in it; None when that is elsewhere, or in another."""
+        step = folder
+        while step != self.top:
+            if not step.startswith(self.top + os.sep) or os.path.lexists(os.path.join(step, ".git")):
+                return None
+            step = os.path.dirname(step)
+        prefix = "" if folder == self.top else os.path.relpath(folder, self.top).replace(os.sep, "/") + "/"
+        return Repository(self.program, self.top, self.git_dir, self.common_dir, prefix, self.env)
+
     def ask(self, *commands: tuple[str, ...]) -> list[tuple[int, bytes]]:
         """Exit code and standard output of each command, run in the working tree's top directory."""
         return run_all(self.program, self.top, commands, self.env)
@@ -206,6 +216,14 @@ class State:
         self.untracked: list[str] = []
         self._entries: list[tuple[str, str, str, str]] | None = None
         self._parse(status)
+
+    def seen_from(self, repository: Repository) -> State:
+        """The same state for another directory of the repository."""
+        other = State(repository, b"", self.files, self.refs)
+        other.head, other.branch = self.head, self.branch
+        other.changed, other.untracked = self.changed, self.untracked
+        other._entries = self._entries
+        return other
 
     def _parse(self, status: bytes) -> None:
         for line in os.fsdecode(status).split("\0"):

@@ -29,7 +29,7 @@ def is_output(name: str, root: str, exclude: frozenset[str]) -> bool:
     parts = name.rstrip("/").split("/")
     if any(is_litter(part) or part.endswith(".egg-info") for part in parts):
         return True
-    if name.startswith(root) and name[len(root) :].partition("/")[0] in _OUTPUTS:
+    if parts[0] in _OUTPUTS or (name.startswith(root) and name[len(root) :].partition("/")[0] in _OUTPUTS):
         return True
     return bool(exclude) and any(name == folder or name.startswith(folder + "/") for folder in exclude)
 

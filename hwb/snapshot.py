@@ -45,12 +45,16 @@ class Tree:
         self.top = state.repository.top if state is not None else root
         self.prefix = state.repository.prefix if state is not None else ""
         self.contents: dict[str, str] = {}
-        self._exclude = [path for path in exclude if path.startswith(root + os.sep)]
+        self._exclude = [path for path in exclude if self._is_below(path)]
         self.included = tuple(included)
         """Files that git ignores and that are sources nevertheless."""
         self._digest = ""
         self._names: list[str] | None = None
         self._time: int | None = None
+
+    def _is_below(self, path: str) -> bool:
+        """Whether a directory is in the repository, but not the project itself or around it."""
+        return path.startswith(self.top + os.sep) and not os.path.join(self.root, "").startswith(path + os.sep)
 
     @property
     def commit(self) -> str | None:
@@ -162,18 +166,38 @@ def read_tree(root: str, exclude: Sequence[str] = (), include: Sequence[str] = (
     no repository is looked for. A directory that the repository around it ignores is a tree of its own. Raises
     SourceError.
     """
-    from hwb.git import discover, read_state
-
     top = os.path.realpath(root)
     if not os.path.isdir(top):
         raise SourceError(f"there is no directory {root}")
     outside = [os.path.realpath(path) for path in exclude]
-    repository = discover(top) if vcs else None
-    if repository is not None:
-        tree = Tree(top, outside, read_state(repository), _included(repository, include))
+    state = _state(top) if vcs else None
+    if state is not None:
+        repository = state.repository
+        tree = Tree(top, outside, state, _included(repository, include))
         if not repository.prefix or any(name.startswith(repository.prefix) for name in tree.names()):
             return tree
     return Tree(top, outside, None)
+
+
+def _state(top: str) -> State | None:
+    """What git says of the repository around a directory; members of one workspace share the answer.
+
+    Only while they are built one after the other (`Context.shared`): nobody else's tree is believed to stand still.
+    """
+    from hwb.git import discover, read_state
+
+    known: dict[str, State] | None = (current().shared or {}).get("states")
+    for state in (known or {}).values():
+        inside = state.repository.inside(top)
+        if inside is not None:
+            return state.seen_from(inside)
+    repository = discover(top)
+    if repository is None:
+        return None
+    found = read_state(repository)
+    if known is not None:
+        known[repository.top] = found
+    return found
 
 
 def _included(repository: Repository, patterns: Sequence[str]) -> list[str]:

@@ -91,8 +91,10 @@ class BuildRequest(NamedTuple):
 
 def build_source(request: BuildRequest) -> BuildResult:
     """Do what a request says, in the current context. Raises HwbError; then nothing new is in the output directory."""
+    from hwb.builder.engine import disk_errors
+
     started = time.monotonic()
-    with _noted() as phases, _resolved(request) as (source, spec_dir):
+    with disk_errors(), _noted() as phases, _resolved(request) as (source, spec_dir):
         from hwb.config import load
 
         settings = load(source.root, org_file=None)
@@ -107,7 +109,7 @@ def build_source(request: BuildRequest) -> BuildResult:
 
             clean_output(out_dir, source.root)
         built = _engine(request, source, out_dir, options)
-    result = result_of(built, out_dir)
+        result = result_of(built, out_dir)
     return replace(result, duration_seconds=time.monotonic() - started, phases=tuple(phases))
 
 

@@ -6,6 +6,7 @@ built is built at a fixed path per project, under a lock, because compilers writ
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from hwb.builder.backend import Backend, phase
 from hwb.builder.options import BuildOptions, Built, Source
 from hwb.context import current, use
-from hwb.errors import AnalyzeError, BuildError, ValidationError
+from hwb.errors import AnalyzeError, BuildError, OutputError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from hwb.snapshot import Tree
     from hwb.wheel.finding import Finding
 
-__all__ = ["build_project", "changes_since"]
+__all__ = ["build_project", "changes_since", "disk_errors"]
 
 
 def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
@@ -39,11 +40,28 @@ def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
     from hwb.builder.zygote import Zygotes
 
     context = current()
-    if context.shared is not None:
-        context.shared.setdefault("zygotes", Zygotes())
-        return _Build(source, out_dir, options).go()
-    with Zygotes() as zygotes, use(replace(context, shared={"zygotes": zygotes})):
-        return _Build(source, out_dir, options).go()
+    with disk_errors():
+        if context.shared is not None:
+            context.shared.setdefault("zygotes", Zygotes())
+            return _Build(source, out_dir, options).go()
+        with Zygotes() as zygotes, use(replace(context, shared={"zygotes": zygotes})):
+            return _Build(source, out_dir, options).go()
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """What the system refuses (no space, no permission, a directory that is a file) is told, not shown as a traceback."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = f"the disk is full: {error.strerror}" if full else f"the system refuses: {error.strerror or error}"
+        remedy = (
+            "free some space, name another output directory with -o, or move the store with HWB_CACHE_DIR"
+            if full
+            else "see to the permissions of that place, or name another output directory with -o"
+        )
+        raise OutputError(what, where=str(error.filename2 or error.filename or ""), remedy=remedy) from error
 
 
 def changes_since(source: Source, out_dir: str, options: BuildOptions) -> tuple[str, ...]:
@@ -110,7 +128,7 @@ class _Build:
             with phase("metadata"):
                 memory.keep(made)
                 os.makedirs(self._out_dir, exist_ok=True)
-                return self._built([_hand_over(path, self._out_dir) for path in made], memory, cached=False)
+                return self._built(_hand_over(made, self._out_dir), memory, cached=False)
 
     def _built(self, files: Sequence[str], memory: Memory, *, cached: bool) -> Built:
         from hwb.builder.note import Dependencies
@@ -118,7 +136,7 @@ class _Build:
         sdist = next((path for path in files if path.endswith(".tar.gz")), None)
         wheels = tuple(path for path in files if path.endswith(".whl"))
         depends = Dependencies(
-            self._source, self._tree, self._project, self._options, memory.kept, self._environments.until()
+            self._source, self._tree, self._project, self._options, memory.kept, self._environments.until
         )
         return Built(sdist, wheels, cached, memory.why, self._epoch, self._tree.commit, depends)
 
@@ -341,9 +359,14 @@ def _named(path: str) -> Iterator[None]:
         raise
 
 
-def _hand_over(path: str, out_dir: str) -> str:
-    from hwb.fs import copy_file
+def _hand_over(paths: Sequence[str], out_dir: str) -> list[str]:
+    """Copy files into the output directory: all of them are there, complete and synced, before the first is renamed."""
+    import shutil
 
-    final = os.path.join(os.path.abspath(out_dir), os.path.basename(path))
-    copy_file(path, final)
-    return final
+    from hwb.fs import atomic_path
+
+    finals = [os.path.join(os.path.abspath(out_dir), os.path.basename(path)) for path in paths]
+    with ExitStack() as stack:
+        for path, final in zip(paths, finals):
+            shutil.copyfile(path, stack.enter_context(atomic_path(final)))
+    return finals

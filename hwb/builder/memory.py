@@ -49,9 +49,8 @@ class Memory:
             self.why = self.why or self._difference()  # of a second look, the first one's reason
             return None
         os.makedirs(out_dir, exist_ok=True)
-        paths = [results.hand_out(one, out_dir) for one in kept]
-        found = [path for path in paths if path is not None]
-        if len(found) < len(paths):
+        found = results.hand_out(kept, out_dir)
+        if found is None:
             self.why = "built: the store's copy of the last result is damaged"
             return None
         self.kept = kept

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hwb.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hwb.builder.options import BuildOptions, Source
     from hwb.builder.results import Kept
@@ -19,12 +19,12 @@ __all__ = ["Dependencies", "write_note"]
 
 
 class Dependencies:
-    """What one finished build depended on; `kept` are its files in the store, valid `until` a Unix time."""
+    """What one finished build depended on; `kept` are its files in the store, `until` tells the Unix time to which they are valid."""
 
     __slots__ = ("kept", "options", "project", "source", "tree", "until")
 
     def __init__(
-        self, source: Source, tree: Tree, project: Project, options: BuildOptions, kept: tuple[Kept, ...], until: float
+        self, source: Source, tree: Tree, project: Project, options: BuildOptions, kept: tuple[Kept, ...], until: Callable[[], float]
     ) -> None:
         self.source = source
         self.tree = tree
@@ -47,7 +47,7 @@ def write_note(
     if not (plain and built_from.kept and built_from.source.vcs) or options.local or outer is not os.environ:
         return
     note = {
-        "until": built_from.until,
+        "until": built_from.until(),
         "root": tree.root,
         "exclude": [os.path.realpath(out_dir)],
         "git": _git(tree),

@@ -88,31 +88,39 @@ def keep(inputs: Mapping[str, str], paths: Sequence[str], environments: Sequence
     return tuple(files)
 
 
-def hand_out(kept: Kept, out_dir: str) -> str | None:
-    """Copy a kept file into a directory, its bytes verified on the way; None (and forgotten) when they changed."""
-    import hashlib
+def hand_out(files: Sequence[Kept], out_dir: str) -> list[str] | None:
+    """Copy kept files into a directory, all or none; None when the bytes of one changed (it is forgotten)."""
+    from contextlib import ExitStack
 
     from hwb.fs import atomic_path
 
-    final = os.path.join(os.path.abspath(out_dir), kept.name)
+    finals = [os.path.join(os.path.abspath(out_dir), kept.name) for kept in files]
+    try:
+        with ExitStack() as stack:
+            for kept, final in zip(files, finals):
+                _copy_verified(kept, os.fspath(stack.enter_context(atomic_path(final))))
+    except _Changed:
+        return None
+    for kept in files:
+        os.utime(kept.path)  # pruning is by age of use
+    return finals
+
+
+def _copy_verified(kept: Kept, target: str) -> None:
+    import hashlib
+
     digest = hashlib.sha256()
     try:
         source = open(kept.path, "rb")  # noqa: SIM115 - closed below; what is missing is told apart from what is wrong
-    except OSError:
-        return None
-    try:
-        with source, atomic_path(final) as target:
-            with open(target, "wb") as copy:
-                while block := source.read(1 << 20):
-                    digest.update(block)
-                    copy.write(block)
-            if digest.hexdigest() != kept.sha256:
-                raise _Changed
-    except _Changed:
+    except OSError as error:
+        raise _Changed from error
+    with source, open(target, "wb") as copy:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            copy.write(block)
+    if digest.hexdigest() != kept.sha256:
         os.unlink(kept.path)
-        return None
-    os.utime(kept.path)  # pruning is by age of use
-    return final
+        raise _Changed
 
 
 class _Changed(Exception):

@@ -106,7 +106,22 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
     return {key: value for section in _SECTIONS for key, value in found[section].items() if value}
 
 
+_read: dict[tuple[str, int, int, int], dict[str, dict[str, str]]] = {}
+"""Files that were parsed, by path, size, time and inode: a build asks several times, and parsing takes milliseconds."""
+
+
 def _sections(path: str) -> dict[str, dict[str, str]]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {}
+    key = (path, status.st_size, status.st_mtime_ns, status.st_ino)
+    if key not in _read:
+        _read[key] = _parsed(path)
+    return _read[key]
+
+
+def _parsed(path: str) -> dict[str, dict[str, str]]:
     import configparser
 
     parser = configparser.RawConfigParser()
