@@ -109,7 +109,10 @@ def build_source(request: BuildRequest) -> BuildResult:
 
             clean_output(out_dir, source.root)
         built = _engine(request, source, out_dir, options)
-        result = result_of(built, out_dir)
+        from hwb.pruning import count_build
+
+    count_build(hit=built.cached)
+    result = result_of(built, out_dir)
     return replace(result, duration_seconds=time.monotonic() - started, phases=tuple(phases))
 
 
@@ -217,6 +220,9 @@ def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptio
     lock = os.path.join(source.root, "pylock.build.toml") if request.locked else ""
     if lock and not os.path.isfile(lock):
         raise UsageError("there is no pylock.build.toml to obey", where=source.root, remedy="make it: hwb lock --build")
+    if lock and not (request.isolated and (request.frontend or configured["frontend"]) == "hwb"):
+        what = "--locked installs into hwb's own environments: not without isolation, nor with another front end"
+        raise UsageError(what, remedy="leave out --locked, or --no-isolation and --frontend")
     return BuildOptions(
         pythons=_interpreters(request, source.root, settings.get("python")),
         sdist=sdist,

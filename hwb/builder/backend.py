@@ -151,12 +151,10 @@ class Backend:
 
         in_tree = bool(self._system.backend_path)
         options = self._options
-        environ = hook_environment(
-            venv.bin, self._place, self._epoch, in_tree=in_tree, more=options.env_pass, zone=options.zone
-        )
+        environ = hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree, more=options.env_pass)
         shared = self._isolated and not options.prepared
         name = os.path.basename(venv.path) if shared else ""
-        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place, options.umask)
+        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place)
         job = {
             "hook": hook,
             "backend": self._system.backend,

@@ -50,7 +50,7 @@ def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """What the system refuses (no space, no permission, a directory that is a file) is told, not shown as a traceback."""
+    """What the system refuses (no space, no permission) is told with its place, not shown as a traceback."""
     try:
         yield
     except OSError as error:
@@ -366,7 +366,11 @@ def _hand_over(paths: Sequence[str], out_dir: str) -> list[str]:
     from hwb.fs import atomic_path
 
     finals = [os.path.join(os.path.abspath(out_dir), os.path.basename(path)) for path in paths]
-    with ExitStack() as stack:
-        for path, final in zip(paths, finals):
-            shutil.copyfile(path, stack.enter_context(atomic_path(final)))
+    try:
+        with ExitStack() as stack:
+            for path, final in zip(paths, finals):
+                shutil.copyfile(path, stack.enter_context(atomic_path(final)))
+    except OSError as error:
+        error.filename = error.filename or out_dir  # a write that fails does not know where
+        raise
     return finals

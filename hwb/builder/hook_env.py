@@ -43,13 +43,13 @@ def _is_allowed(name: str) -> bool:
 
 
 def hook_environment(
-    bin_dir: str, place: str, epoch: int, *, in_tree: bool = False, more: Sequence[str] = (), zone: str = "UTC"
+    bin_dir: str, place: str, epoch: int, *, in_tree: bool = False, more: Sequence[str] = ()
 ) -> dict[str, str]:
     """The whole environment of a hook.
 
     `bin_dir` is the build environment's (empty: none), `place` the build's own directory (home and temporary files lie
-    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`, `zone`
-    the time zone. An `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist;
+    there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`. An
+    `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist;
     others warm the byte code of the shared environment.
     """
     from hwb.git import safe_directory
@@ -62,7 +62,7 @@ def hook_environment(
         "PATH": os.pathsep.join(filter(None, (bin_dir, outer.get("PATH", os.defpath)))),
         "HOME": home,
         "TMPDIR": temporary,
-        "TZ": zone,
+        "TZ": "UTC",
         "SOURCE_DATE_EPOCH": str(epoch),
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",

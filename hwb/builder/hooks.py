@@ -20,6 +20,8 @@ __all__ = ["HookRunner"]
 _LEVEL = 6
 _LEVELS = {"setuptools": 1}
 """How well sdists are compressed by backends: less by those whose sdist has to be packed again anyway."""
+_UMASK = 0o022
+"""Generated files keep the mode they get, and archives keep that: the user's umask must not decide."""
 _TAIL_LINES = 40
 _TAIL_BYTES = 64 << 10
 
@@ -31,14 +33,12 @@ class HookRunner:
     `tail` is the end of what the last hook printed, masked; it is worked out when asked for.
     """
 
-    def __init__(self, python: str, name: str, environ: Mapping[str, str], place: str, umask: int = 0o022) -> None:
+    def __init__(self, python: str, name: str, environ: Mapping[str, str], place: str) -> None:
         self._python = python
         self._name = name
         self._environ = environ
         self._place = place
-        self._umask = (
-            umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
-        )
+        _UMASK = umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
         self._captured: bytes | None = None
         self._offset = 0
 
@@ -55,7 +55,7 @@ class HookRunner:
             **job,
             "answer": answer,
             "environ": {**self._environ, **current().mark},
-            "umask": self._umask,
+            "umask": _UMASK,
             "gzip_level": _LEVELS.get(str(job["backend"]).partition(".")[0], _LEVEL),
             "learn": bool(self._name),
             "code_cache": _code_cache() if in_tree else "",
@@ -107,7 +107,7 @@ class HookRunner:
                 return proc.run(argv, **given, spawn=lambda log: self._fork(zygotes, path, log))
             except _NoZygote:
                 pass  # the environment's Python cannot serve: start it as a program
-        return proc.run(argv, **given, umask=self._umask)
+        return proc.run(argv, **given, umask=_UMASK)
 
     def _fork(self, zygotes: Any, path: str, log: int) -> Adopted:
         try:

@@ -7,13 +7,16 @@ go into a directory of its own: two members may have files of the same name, and
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from hwb.context import current
+from hwb.context import current, use
 from hwb.errors import HwbError, NothingToRun, RefusedError, SourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hwb.analysis.members import Member
     from hwb.builder.api import BuildRequest, BuildResult
@@ -40,7 +43,25 @@ def build_members(
         chosen &= affected(members, changed_members(root, members.values(), changed_since, out_dir))
         if not chosen:
             raise NothingToRun(f"no member changed since {changed_since}", remedy="build all: hwb build --all-packages")
-    return _Work(request, root, out_dir, members).build(order(members, chosen))
+    with _sharing() as states:
+        return _Work(request, root, out_dir, members, states).build(order(members, chosen))
+
+
+@contextmanager
+def _sharing() -> Iterator[dict[str, Any]]:
+    """Members share warm interpreters and what git says of the repository (given); environments are verified once."""
+    from hwb.builder.zygote import Zygotes
+    from hwb.isolation.shared import verify_unmodified
+
+    context, states, venvs = current(), dict[str, Any](), dict[str, Any]()
+    with Zygotes() as own:  # starts nothing by itself
+        shared = {"zygotes": own, **(context.shared or {}), "states": states, "verify": venvs}
+        try:
+            with use(replace(context, shared=shared)):
+                yield states
+        finally:
+            for venv in venvs.values():
+                verify_unmodified(venv)
 
 
 def _members(root: str) -> dict[str, Member]:
@@ -195,14 +216,22 @@ def _owner(name: str, folders: Sequence[tuple[str, str]]) -> str:
 # --- the work ---------------------------------------------------------------------------------------------------------
 
 
+_STILL = 1.0
+"""Seconds for which a tree is believed to stand still: somebody may work on it while members are built."""
+
+
 class _Work:
     """Members one after the other; what failed, and what could not be tried because of it."""
 
-    def __init__(self, request: BuildRequest, root: str, out_dir: str, members: Mapping[str, Member]) -> None:
+    def __init__(
+        self, request: BuildRequest, root: str, out_dir: str, members: Mapping[str, Member], states: dict[str, Any]
+    ) -> None:
         self._request = request
         self._root = root
         self._out_dir = out_dir
         self._members = members
+        self._states = states
+        self._looked = time.monotonic()
         self._wheels: dict[str, str] = {}
         self._failed: dict[str, HwbError] = {}
         self._skipped: list[str] = []
@@ -228,6 +257,9 @@ class _Work:
     def _one(self, name: str, *, wheel: bool) -> BuildResult:
         from hwb.builder.api import build_source
 
+        if time.monotonic() - self._looked > _STILL:
+            self._states.clear()
+            self._looked = time.monotonic()
         request = self._request
         needed = needed_to_build(name, self._members)
         local = {**request.local, **{one: self._wheels[one] for one in sorted(needed) if one in self._wheels}}

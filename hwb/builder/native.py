@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["compilers", "steady_flags"]
 
 _VARIABLES = ("CFLAGS", "CXXFLAGS")
+_PLAIN = re.compile(r"[\w./+,@%-]+")
 _PLACE = "/hwb"
 """What stands for the build's directory in debug information."""
 
@@ -39,7 +41,8 @@ def steady_flags(project: Project, place: str) -> dict[str, str]:
 
     Only where the compiler knows them (GCC 8, Clang 10; asked once and remembered), only for compiled projects.
     """
-    if sys.platform == "win32" or not project.has_extension_modules:
+    # flags are a text that tools split at blanks, each in its own way: a place with one gets none
+    if sys.platform == "win32" or not project.has_extension_modules or not _PLAIN.fullmatch(place):
         return {}
     outer = current().outer_env
     flag = f"-ffile-prefix-map={place}={_PLACE}"

@@ -19,12 +19,21 @@ __all__ = ["Dependencies", "write_note"]
 
 
 class Dependencies:
-    """What one finished build depended on; `kept` are its files in the store, `until` tells the Unix time to which they are valid."""
+    """What one finished build depended on.
+
+    `kept` are its files in the store, `until` tells the Unix time to which they are valid.
+    """
 
     __slots__ = ("kept", "options", "project", "source", "tree", "until")
 
     def __init__(
-        self, source: Source, tree: Tree, project: Project, options: BuildOptions, kept: tuple[Kept, ...], until: Callable[[], float]
+        self,
+        source: Source,
+        tree: Tree,
+        project: Project,
+        options: BuildOptions,
+        kept: tuple[Kept, ...],
+        until: Callable[[], float],
     ) -> None:
         self.source = source
         self.tree = tree

@@ -63,8 +63,6 @@ class BuildOptions(NamedTuple):
     """Another place than the project's own to build at (`--reproduce`)."""
     prepared: str = ""
     """A Python whose environment has the build requirements already and belongs to this build alone."""
-    umask: int = 0o022
-    zone: str = "UTC"
 
 
 class Built(NamedTuple):

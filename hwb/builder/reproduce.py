@@ -20,8 +20,9 @@ _ZONE = "Pacific/Kiritimati"  # UTC+14, as far from UTC as time zones get
 
 
 def reproduce(source: Source, built: Built, options: BuildOptions) -> None:
-    """Build again under another umask, time zone, locale and path, and compare.
+    """Build again as somebody else would (another umask, time zone, locale), at another path, and compare.
 
+    For the time of the second build the umask is that of the process: hooks get the same one in every build.
     Raises ValidationError that names the first difference; the files of the first build stay where they are.
     """
     from hwb.builder.backend import phase
@@ -32,10 +33,14 @@ def reproduce(source: Source, built: Built, options: BuildOptions) -> None:
     other_env = {**context.outer_env, "TZ": _ZONE, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
     other_env.setdefault("SOURCE_DATE_EPOCH", str(built.epoch))
     with open_store().temporary("reproduce-") as directory, phase("reproduce"):
-        place = os.path.join(directory, "a longer path than the first one", "build")
-        again = options._replace(cache=False, elsewhere=place, umask=0o077, zone=_ZONE)
-        with use(replace(context, outer_env=other_env, shared=None)):
-            second = build_project(source, os.path.join(directory, "out"), again)
+        place = os.path.join(directory, "a-longer-path-than-the-first-one", "build")
+        again = options._replace(cache=False, elsewhere=place)
+        before = os.umask(0o077)
+        try:
+            with use(replace(context, outer_env=other_env, shared=None)):
+                second = build_project(source, os.path.join(directory, "out"), again)
+        finally:
+            os.umask(before)
         _compare(built, second)
     text = "built twice (another path, umask and time zone): the same bytes"
     context.emit("message", level="info", text=text)

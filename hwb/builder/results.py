@@ -101,6 +101,9 @@ def hand_out(files: Sequence[Kept], out_dir: str) -> list[str] | None:
                 _copy_verified(kept, os.fspath(stack.enter_context(atomic_path(final))))
     except _Changed:
         return None
+    except OSError as error:
+        error.filename = error.filename or out_dir  # a write that fails does not know where
+        raise
     for kept in files:
         os.utime(kept.path)  # pruning is by age of use
     return finals

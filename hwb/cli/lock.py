@@ -43,9 +43,8 @@ def command(
         raise click.UsageError(f"{source} is no directory: only a project's own directory has a lock")
     from dataclasses import replace
 
-    from hwb.context import CancelToken, current, use
-
     from hwb.cli.watching import called_off
+    from hwb.context import CancelToken, current, use
 
     context, token = current(), CancelToken()
     with called_off(token), use(replace(context, token=token, offline=offline or _configured(), emit=_tell)):

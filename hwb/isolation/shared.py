@@ -43,7 +43,11 @@ def shared_environment(
 
 
 def pins_of(
-    interpreter: Interpreter, requirements: Sequence[str], constraints: Sequence[str] = (), *, backend: str | None = None
+    interpreter: Interpreter,
+    requirements: Sequence[str],
+    constraints: Sequence[str] = (),
+    *,
+    backend: str | None = None,
 ) -> list[str]:
     """What requirements mean today, as pins; remembered for a day. Raises DependencyError, OfflineError."""
     from hwb.isolation.backends import choose
@@ -54,7 +58,11 @@ def pins_of(
 
 
 def pins_until(
-    interpreter: Interpreter, requirements: Sequence[str], constraints: Sequence[str] = (), *, backend: str | None = None
+    interpreter: Interpreter,
+    requirements: Sequence[str],
+    constraints: Sequence[str] = (),
+    *,
+    backend: str | None = None,
 ) -> float:
     """The Unix time at which what these requirements mean has to be asked for again; 0 when it is not known."""
     from hwb.isolation.backends import choose
