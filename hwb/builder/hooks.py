@@ -38,7 +38,6 @@ class HookRunner:
         self._name = name
         self._environ = environ
         self._place = place
-        _UMASK = umask  # generated files keep the mode they get, and archives keep that: the user's must not decide
         self._captured: bytes | None = None
         self._offset = 0
 
