@@ -33,6 +33,7 @@ nox.options.sessions = ["lint", "types", "docs", "cover", "minimums", "wheel", "
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+BENCHES = ["run", "builds"]
 REQUIRED = set(filter(None, os.environ.get("HWB_TEST_REQUIRE", "").split(",")))
 took: dict[str, float] = {}
 skipped: dict[str, str] = {}
@@ -193,9 +194,24 @@ print("recipes:", *sorted(name[:-3] for name in names if name.endswith(".py")))
 @nox.session(python=False, default=False)
 @part
 def bench(session: nox.Session) -> None:
-    """The speed table: hwb beside its peers."""
+    """The speed tables: hwb beside its peers (`-- run --runs 3`: one of `run` and `builds`, with options)."""
     environ = {"PYTHONDONTWRITEBYTECODE": None, "PIP_FIND_LINKS": None}
-    python(session, "tests/bench/run.py", *session.posargs, env=environ)
+    options = [word for word in session.posargs if word not in BENCHES]
+    failed = []
+    for name in [name for name in BENCHES if name in session.posargs] or BENCHES:
+        try:
+            python(session, f"tests/bench/{name}.py", *options, env=environ)
+        except nox.command.CommandFailed:
+            failed.append(name)
+    if failed:
+        session.error(f"bounds were missed, or could not be measured: {', '.join(failed)}")
+
+
+@nox.session(python=False, default=False)
+@part
+def nightly(session: nox.Session) -> None:
+    """The tests that take minutes each: projects with large compiled sources."""
+    python(session, "-m", "pytest", "-m", "nightly", *(session.posargs or workers()), env={"HWB_TEST_NIGHTLY": "1"})
 
 
 @nox.session(name="self", python=False)

@@ -17,7 +17,7 @@ from hwb.errors import HwbError, ToolNotFound
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hwb.isolation.pip import PipInstaller
+    from hwb.isolation.backends import Installer
     from hwb.project import Project
     from hwb.pythons import Interpreter
 
@@ -38,8 +38,8 @@ class _Asking(Backend):
     """A backend that is only asked what it needs."""
 
     def needs(self, kind: str) -> list[str]:
-        answer = self._ask(self._environments(self._system.requires), f"get_requires_for_build_{kind}")
-        return [str(text) for text in answer]
+        hook = f"get_requires_for_build_{kind}"
+        return self._texts(hook, self._ask(self._environments(self._system.requires), hook))
 
 
 def build_needs(root: str, interpreters: Sequence[Interpreter]) -> tuple[Needs, ...]:
@@ -197,7 +197,7 @@ def _placed(file: LockedFile, lock: str) -> LockedFile:
 # --- without uv -------------------------------------------------------------------------------------------------------
 
 
-def _by_pip(installer: Any, needs: Sequence[Needs], path: str, known: str) -> Lock:
+def _by_pip(installer: Installer, needs: Sequence[Needs], path: str, known: str) -> Lock:
     """What pip would install, for each Python: the files that fit this machine, which `environments` says."""
     found: dict[tuple[str, str], dict[str, LockedPackage]] = {}
     for one in needs:
@@ -227,7 +227,7 @@ def _here() -> list[str]:
     return [f"sys_platform == '{sys.platform}'", f"platform_machine == '{platform.machine()}'"]
 
 
-def _pip_report(installer: PipInstaller, needs: Needs, path: str, known: str) -> list[LockedPackage]:
+def _pip_report(installer: Installer, needs: Needs, path: str, known: str) -> list[LockedPackage]:
     """By `pip install --dry-run --report`; the versions of the old lock are tried first, all of them or none."""
     import json
     import sys

@@ -83,7 +83,8 @@ class Memory:
 
         if self._options.isolated and not (self._options.elsewhere or self._options.prepared):
             self.kept = results.keep(self._inputs, paths, self._environments.used)
-        results.remember(self._source.key, self._inputs, self._files())
+        if not self._options.elsewhere:
+            results.remember(self._source.key, self._inputs, self._files())
 
 
 def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions) -> dict[str, str]:

@@ -159,7 +159,16 @@ def differences(
     ]
     skipped = {"sources"} if found else set()
     return found + [
-        f"{name}: {old_inputs.get(name) or 'unset'} -> {inputs.get(name) or 'unset'}"
+        f"{name}: {_brief(old_inputs.get(name))} -> {_brief(inputs.get(name))}"
         for name in sorted({*old_inputs, *inputs} - skipped)
         if old_inputs.get(name) != inputs.get(name)
     ]
+
+
+def _brief(value: str | None, limit: int = 60) -> str:
+    """A value on one line: an interpreter (`path|version|...`) by its version, a long text by its beginning."""
+    if not value:
+        return "unset"
+    if "|" in value:
+        return ", ".join("Python " + part.split("|")[1] for part in value.split(", ") if part.count("|") > 1)
+    return value if len(value) <= limit else value[:limit] + "..."

@@ -177,6 +177,8 @@ def _sdist_litter(sdist: SdistSubject) -> Iterator[tuple[str, str]]:
 def _litters(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     for name in sorted(names):
         folder, _, file = name.rpartition("/")
+        if file == "pyproject.toml.orig" and folder.count("/") == 0:
+            continue  # uv_build keeps the original beside the one that it rewrote
         if file in _LITTER or file.endswith(_LITTER_ENDS) or _is_littered(folder):
             yield "is a leftover of a tool, not part of the project", name
 

@@ -9,11 +9,13 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hwb import pythons
-from hwb.builder.engine import Built, build_project
+from hwb.builder.engine import build_project
+from hwb.builder.options import BuildOptions, Built, Source
 from hwb.errors import BuildError
 from hwb.fs import sha256_file
 from hwb.wheel import check_file, import_names
@@ -51,12 +53,12 @@ def repository(folder: Path, trait: str, *, tag: str = "") -> Path:
     return folder
 
 
-def build(root: Path, out: Path, **options: bool) -> Built:
-    return build_project(str(root), str(out), pythons.running(), **options)
+def build(root: Path, out: Path, **options: Any) -> Built:
+    return build_project(Source(str(root)), str(out), BuildOptions((pythons.running(),), cache=False, **options))
 
 
 def sums(built: Built) -> list[str]:
-    return [sha256_file(path) for path in (built.sdist, built.wheel) if path]
+    return [sha256_file(path) for path in built.files]
 
 
 def members(path: str) -> dict[str, bytes | str]:
@@ -82,10 +84,10 @@ def test_two_clones_give_the_same_bytes(tmp_path: Path, trait: str) -> None:
     finally:
         os.umask(previous)
     first = build(one, one / "dist")
-    assert (os.path.basename(first.sdist or ""), os.path.basename(first.wheel or "")) == (sdist, wheel)
+    assert (os.path.basename(first.sdist or ""), os.path.basename(first.wheels[0])) == (sdist, wheel)
     assert sums(first) == sums(second) == sums(build(one, one / "dist"))
-    assert [check_file(path) for path in (first.sdist or "", first.wheel or "")] == [[], []]
-    assert import_names(first.wheel or "") == modules
+    assert [check_file(path) for path in (first.sdist or "", first.wheels[0])] == [[], []]
+    assert import_names(first.wheels[0]) == modules
     status = subprocess.run(["git", "-C", one, "status", "--porcelain"], capture_output=True, text=True, check=True)
     assert status.stdout.replace("?? dist/\n", "") == ""
 
@@ -97,7 +99,7 @@ def test_members_are_those_of_uv_build(tmp_path: Path, trait: str) -> None:
     built = build(root, tmp_path / "ours")
     command = ["uv", "build", "--quiet", "--python", sys.executable, "--out-dir", str(tmp_path / "theirs"), str(root)]
     subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH})
-    for path in (built.sdist or "", built.wheel or ""):
+    for path in built.files:
         ours, theirs = members(path), members(str(tmp_path / "theirs" / os.path.basename(path)))
         for content in (ours, theirs):
             # this backend writes the names of all variables it sees into its wheel: they must differ
@@ -112,10 +114,10 @@ def test_an_extension_module_has_the_same_bytes_twice(tmp_path: Path) -> None:
     root = repository(tmp_path / "root", "c-extension")
     first, second = build(root, tmp_path / "a"), build(root, tmp_path / "b")
     assert sums(first) == sums(second)
-    assert os.path.basename(first.wheel or "").startswith(
+    assert os.path.basename(first.wheels[0]).startswith(
         f"c_extension-1.0-cp{pythons.running().minor.replace('.', '')}-"
     )
-    with zipfile.ZipFile(first.wheel or "") as archive:
+    with zipfile.ZipFile(first.wheels[0]) as archive:
         archive.extractall(tmp_path / "site")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import c_extension; print(c_extension.answer())"
@@ -143,7 +145,7 @@ def test_the_version_comes_from_git(tmp_path: Path) -> None:
     subprocess.run(["git", "-C", root, "-c", "user.name=x", "-c", "user.email=x", "commit", "-qam", "y"], check=True)
     subprocess.run(["git", "-C", root, "tag", "v1.3.0"], check=True)
     clean = build(root, tmp_path / "out")
-    assert os.path.basename(clean.wheel or "") == "pure_setuptools-1.3.0-py3-none-any.whl"
+    assert os.path.basename(clean.wheels[0]) == "pure_setuptools-1.3.0-py3-none-any.whl"
 
 
 @pytest.mark.parametrize("trait", ["pure-hatchling", "pure-setuptools"])
@@ -151,7 +153,9 @@ def test_eight_builds_of_one_tree_at_once(tmp_path: Path, trait: str) -> None:
     root = repository(tmp_path / "root", trait)
     code = (
         "import sys; from hwb import pythons; from hwb.builder.engine import build_project;"
-        "build_project(sys.argv[1], sys.argv[2], pythons.running())"
+        "from hwb.builder.options import BuildOptions, Source;"
+        "options = BuildOptions((pythons.running(),), cache=False);"
+        "build_project(Source(sys.argv[1]), sys.argv[2], options)"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, root, root / "dist"]) for _ in range(8)]
     assert [process.wait() for process in running] == [0] * 8

@@ -240,3 +240,74 @@ def test_manifest_is_a_projection_of_the_ledger(tmp_path: Path) -> None:
 def test_no_manifest_without_artifacts(tmp_path: Path) -> None:
     write_manifest(tmp_path / "dist", Ledger(None))
     assert not (tmp_path / "dist").exists()
+
+
+def on_disk(folder: Path, name: str, text: str) -> Artifact:
+    (folder / name).write_text(text)
+    return Artifact.of_file(folder / name, "build", "build")
+
+
+def recorded(*artifacts: Artifact) -> Ledger:
+    ledger = Ledger(None)
+    for artifact in artifacts:
+        ledger.add(artifact)
+    return ledger
+
+
+def rows(folder: Path) -> dict[str, dict[str, object]]:
+    data = json.loads((folder / ".hwb" / "manifest.json").read_text())
+    assert data["schema"] == "hwb.manifest/1"
+    names = [line.partition("  ")[2] for line in (folder / ".hwb" / "SHA256SUMS").read_text().splitlines()]
+    assert names == sorted(names) == [row["name"] for row in data["artifacts"]]
+    return {row["name"]: row for row in data["artifacts"]}
+
+
+def test_an_earlier_manifest_is_added_to(tmp_path: Path) -> None:
+    first = on_disk(tmp_path, "a-1.tar.gz", "1")
+    write_manifest(tmp_path, recorded(first), {"commit": "abc", "isolated": True})
+    write_manifest(tmp_path, recorded(on_disk(tmp_path, "b-1.tar.gz", "2")), {"commit": "def"})
+    found = rows(tmp_path)
+    assert [(name, row["commit"], row.get("isolated")) for name, row in found.items()] == [
+        ("a-1.tar.gz", "abc", True),
+        ("b-1.tar.gz", "def", None),
+    ]
+    assert found["a-1.tar.gz"]["sha256"] == first.sha256
+
+
+def test_a_manifest_says_nothing_of_files_that_changed_or_went(tmp_path: Path) -> None:
+    names = ("a-1.tar.gz", "b-1.tar.gz", "c-1.tar.gz")
+    write_manifest(tmp_path, recorded(*(on_disk(tmp_path, name, name) for name in names)))
+    (tmp_path / names[0]).write_text("changed by hand")
+    (tmp_path / names[1]).unlink()
+    write_manifest(tmp_path, recorded(on_disk(tmp_path, "d-1.tar.gz", "4")))
+    assert list(rows(tmp_path)) == ["c-1.tar.gz", "d-1.tar.gz"]
+
+
+def test_a_rebuilt_file_has_one_row(tmp_path: Path) -> None:
+    write_manifest(tmp_path, recorded(on_disk(tmp_path, "a-1.tar.gz", "1")), {"commit": "old", "extra": 1})
+    again = on_disk(tmp_path, "a-1.tar.gz", "2")
+    write_manifest(tmp_path, recorded(again), {"commit": "new"})
+    (row,) = rows(tmp_path).values()
+    assert (row["sha256"], row["commit"], "extra" in row) == (again.sha256, "new", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "garbage", "[]", "{}", '{"artifacts": 1}', '{"artifacts": [1]}', '{"artifacts": [{}]}',
+     '{"artifacts": [{"name": "../x", "sha256": ""}]}', '{"artifacts": [{"name": null}]}', "\udcff"],
+)  # fmt: skip
+def test_a_manifest_that_something_else_wrote_is_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".hwb").mkdir()
+    (tmp_path / ".hwb" / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
+    write_manifest(tmp_path, recorded(on_disk(tmp_path, "a-1.tar.gz", "1")))
+    assert list(rows(tmp_path)) == ["a-1.tar.gz"]
+
+
+def test_manifests_of_two_at_once_hold_both(tmp_path: Path) -> None:
+    made = [on_disk(tmp_path, f"p{number}-1.tar.gz", str(number)) for number in range(8)]
+    threads = [threading.Thread(target=write_manifest, args=(tmp_path, recorded(one))) for one in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(rows(tmp_path)) == [f"p{number}-1.tar.gz" for number in range(8)]

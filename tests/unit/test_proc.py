@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -240,3 +241,132 @@ def test_signalling_a_group_that_is_gone() -> None:
     assert not procgroup.signal_group(2**22 - 3, signal.SIGTERM)
     assert not procgroup.group_alive(2**22 - 3)
     procgroup.stop_group(2**22 - 3, (0, 0))
+
+
+# --- processes that somebody else starts -----------------------------------------------------------------------------
+
+
+class Starter:
+    """As the zygote does it: fork in another process, tell the exit code through a pipe."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.pid = -1
+
+    def __call__(self, log: int) -> proc.Adopted:
+        answer, reply = os.pipe()
+        program = (
+            "import os, subprocess, sys\n"
+            "p = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=int(sys.argv[3]), start_new_session=True)\n"
+            "print(p.pid, flush=True)\n"
+            "code = p.wait()\n"
+            "os.write(int(sys.argv[2]), b'%d\\n' % code)\n"
+        )
+        argv = [PYTHON, "-c", program, self.code, str(reply), str(log)]
+        self.middle = subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(reply, log))
+        os.close(reply)
+        assert self.middle.stdout is not None
+        self.pid = int(self.middle.stdout.readline())
+        self.middle.stdout.close()
+        return proc.Adopted(self.pid, answer)
+
+    def end(self) -> None:
+        self.middle.wait(20)
+
+
+adopting = pytest.mark.skipif(sys.platform == "win32", reason="descriptors are handed on")
+
+
+@adopting
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_process_that_another_started_is_waited_for(context: Context, code: int) -> None:
+    start = Starter(f"print('heard', flush=True); raise SystemExit({code})")
+    done = proc.run(["shown", "words"], check=False, spawn=start)
+    start.end()
+    assert (done.argv, done.return_code, done.output) == (("shown", "words"), code, None)
+    assert logged(context) == "heard\n"
+    assert context.groups == []
+
+
+@adopting
+def test_its_output_can_be_captured_and_masked(context: Context) -> None:
+    start = Starter("print('hunter22')")
+    assert proc.run(["x"], capture=True, spawn=start).text == "hunter22\n"
+    start.end()
+    context.secrets = (b"hunter22",)
+    start = Starter("print('a hunter22 b')")
+    proc.run(["x"], spawn=start)
+    start.end()
+    assert logged(context) == "a *** b\n"
+
+
+@adopting
+def test_a_signal_that_ended_it_has_its_number(context: Context) -> None:
+    start = Starter("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(CommandFailed, match="was ended by SIGKILL"):
+        proc.run(["x"], spawn=start)
+    start.end()
+
+
+@adopting
+def test_its_time_limit_ends_the_group(context: Context) -> None:
+    start = Starter(
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()']); import time; time.sleep(600)"
+    )
+    with pytest.raises(CommandTimeout):
+        proc.run(["x"], timeout=0.5, spawn=start)
+    start.end()
+    assert not procgroup.group_alive(start.pid)
+    assert context.groups == []
+
+
+@adopting
+def test_cancelling_ends_it(context: Context) -> None:
+    start = Starter("import time; time.sleep(600)")
+    threading.Timer(0.3, context.token.cancel).start()
+    with pytest.raises(Cancelled):
+        proc.run(["x"], spawn=start)
+    start.end()
+    assert not procgroup.group_alive(start.pid)
+
+
+@adopting
+def test_a_starter_that_cannot_start(context: Context) -> None:
+    def cannot(_log: int) -> proc.Adopted:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    with pytest.raises(CommandFailed, match="x could not be started: Resource temporarily unavailable"):
+        proc.run(["x"], spawn=cannot)
+
+
+@adopting
+@pytest.mark.parametrize(("told", "code"), [(b"0\n", 0), (b"-9\n", -9), (b"7", 7), (b"", -9)])
+def test_what_the_pipe_tells(told: bytes, code: int) -> None:
+    answer, reply = os.pipe()
+    adopted = proc.Adopted(1, answer)
+    assert (adopted.poll(), adopted.fileno()) == (None, answer)
+    with pytest.raises(subprocess.TimeoutExpired):
+        adopted.wait(0.01)
+    os.write(reply, told)
+    os.close(reply)
+    assert adopted.wait() == code, "a pipe that ends without a code counts as a KILL"
+    assert (adopted.poll(), adopted.returncode, adopted.fileno()) == (code, code, -1)
+
+
+@adopting
+def test_a_code_may_come_in_pieces() -> None:
+    answer, reply = os.pipe()
+    adopted = proc.Adopted(1, answer)
+    os.write(reply, b"1")
+    assert adopted.poll() is None
+    os.write(reply, b"2\n")
+    assert adopted.poll() == 12
+    os.close(reply)
+
+
+@adopting
+def test_without_poll_it_is_waited_for_in_steps(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proc.sys, "platform", "darwin")
+    start = Starter("import time; time.sleep(0.2); raise SystemExit(5)")
+    assert proc.run(["x"], check=False, spawn=start).return_code == 5
+    start.end()

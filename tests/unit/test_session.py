@@ -309,13 +309,24 @@ def test_build_records_what_was_asked_for(stage: Stage, monkeypatch: pytest.Monk
     paths = [str(dist / name) for name in ("x-1.tar.gz", "x-1-py3-none-any.whl")]
     for path in paths:
         Path(path).write_text(path)
-    made = SimpleNamespace(sdist=paths[0], wheel=paths[1])
-    monkeypatch.setattr("hwb.builder.engine.build_project", lambda *_args, **_options: made)
-    sdist, wheel = stage.session.build()
+    made = SimpleNamespace(sdist=paths[0], wheels=(paths[1],), why="built: for a test", facts={"isolated": True})
+    asked: list[Any] = []
+
+    def build(source: Any, out_dir: str, options: Any) -> Any:
+        asked.append((source.root, out_dir, options))
+        return made
+
+    monkeypatch.setattr("hwb.builder.engine.build_project", build)
+    sdist, wheel = stage.session.build(config_settings={"a": "b"}, release=True)
     assert wheel.parent == sdist.sha256
-    made.wheel = ""
+    assert "built: for a test" in stage.messages("info")
+    root, out_dir, options = asked[-1]
+    assert (root, out_dir) == (str(stage.root), str(dist))
+    assert (options.sdist, options.wheel, options.config_settings, options.release) == (True, True, {"a": "b"}, True)
+    made.wheels = ()
     assert [a.name for a in stage.session.build(wheel=False)] == ["x-1.tar.gz"]
-    made.sdist, made.wheel = "", paths[1]
+    assert not asked[-1][2].wheel
+    made.sdist, made.wheels = None, (paths[1],)
     (alone,) = stage.session.build(sdist=False)
 
     assert alone.parent == ""
