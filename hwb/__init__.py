@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from hwb.artifacts import Artifact
     from hwb.builder.api import BuildResult, build
     from hwb.builder.documented import BuildEngine

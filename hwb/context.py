@@ -10,13 +10,15 @@ import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
 
 from hwb.errors import Cancelled
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any, Protocol
+else:
+    Protocol = object  # importing `typing` takes milliseconds, too
 
 __all__ = ["CancelToken", "Context", "LogSink", "NullSink", "current", "use"]
 
@@ -98,11 +100,9 @@ class LogSink(Protocol):
 
     def fileno(self) -> int:
         """An open descriptor in append mode."""
-        ...
 
     def write(self, text: str) -> None:
         """Append text (a newline is the caller's business)."""
-        ...
 
 
 class NullSink:
@@ -127,36 +127,71 @@ def _no_event(kind: str, **fields: Any) -> None:
     """Nobody listens."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Context:
-    """What belongs to whoever works now. Mutable: a session changes its own `cwd` and `groups`, nobody else's."""
+def _no_group(group: int, alive: bool = True) -> None:
+    """Nobody watches."""
 
-    token: CancelToken = field(default_factory=CancelToken)
-    log: LogSink = field(default_factory=NullSink)
-    cwd: str = field(default_factory=os.getcwd)
-    outer_env: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    mark: Mapping[str, str] = field(default_factory=dict)
-    """Variables that every child carries whatever its environment, so that leftovers can be found."""
-    secrets: tuple[bytes, ...] = ()
-    """Values (and their encodings) that must not reach a log; empty: children write to the log file directly."""
-    emit: Callable[..., None] = _no_event
-    """`emit(kind, **fields)` with a kind from `hwb.events`."""
-    deadline: float | None = None
-    """`time.monotonic()` at which the session's time is over."""
-    grace: tuple[float | None, float | None] = (0.3, 0.2)
-    """Seconds from interrupt to TERM and from TERM to KILL of commands that do not say otherwise (nox's defaults)."""
-    idle_timeout: float | None = None
-    """Seconds without output after which a command is ended."""
-    offline: bool = False
-    verbose: int = 0
-    shared: dict[str, Any] | None = None
-    """What the sessions of a run share and the run ends (warm interpreters); None: whoever needs it makes its own."""
-    terminal: Any = None
-    """The claimable terminal of an interactive run (`hwb.terminal.Terminal`), else None."""
-    groups: list[int] = field(default_factory=list)
-    """Process groups started and not known to be empty."""
-    announce_group: Callable[..., None] = lambda group, alive=True: None
-    """`announce_group(group, alive)` tells the watcher of a new process group, or that one is empty."""
+
+class Context:
+    """What belongs to whoever works now. Mutable: a session changes its own `cwd` and `groups`, nobody else's.
+
+    Not a dataclass: importing `dataclasses` costs as much as looking at a whole tree of sources.
+    """
+
+    __slots__ = (
+        *("token", "log", "cwd", "outer_env", "mark", "secrets", "emit", "deadline", "grace", "idle_timeout"),
+        *("offline", "verbose", "shared", "terminal", "groups", "announce_group"),
+    )
+
+    def __init__(
+        self,
+        *,
+        token: CancelToken | None = None,
+        log: LogSink | None = None,
+        cwd: str | None = None,
+        outer_env: Mapping[str, str] | None = None,
+        mark: Mapping[str, str] | None = None,
+        secrets: tuple[bytes, ...] = (),
+        emit: Callable[..., None] = _no_event,
+        deadline: float | None = None,
+        grace: tuple[float | None, float | None] = (0.3, 0.2),
+        idle_timeout: float | None = None,
+        offline: bool = False,
+        verbose: int = 0,
+        shared: dict[str, Any] | None = None,
+        terminal: Any = None,
+        groups: list[int] | None = None,
+        announce_group: Callable[..., None] = _no_group,
+    ) -> None:
+        self.token = CancelToken() if token is None else token
+        self.log: LogSink = NullSink() if log is None else log
+        self.cwd = os.getcwd() if cwd is None else cwd
+        self.outer_env: Mapping[str, str] = os.environ if outer_env is None else outer_env
+        self.mark: Mapping[str, str] = mark or {}
+        """Variables that every child carries whatever its environment, so that leftovers can be found."""
+        self.secrets = secrets
+        """Values (and their encodings) that must not reach a log; empty: children write to the log file directly."""
+        self.emit = emit
+        """`emit(kind, **fields)` with a kind from `hwb.events`."""
+        self.deadline = deadline
+        """`time.monotonic()` at which the session's time is over."""
+        self.grace = grace
+        """Seconds from interrupt to TERM and from TERM to KILL of commands that do not say otherwise (nox's)."""
+        self.idle_timeout = idle_timeout
+        """Seconds without output after which a command is ended."""
+        self.offline = offline
+        self.verbose = verbose
+        self.shared = shared
+        """What the sessions of a run share and the run ends (warm interpreters); None: who needs it makes its own."""
+        self.terminal = terminal
+        """The claimable terminal of an interactive run (`hwb.terminal.Terminal`), else None."""
+        self.groups: list[int] = [] if groups is None else groups
+        """Process groups started and not known to be empty."""
+        self.announce_group = announce_group
+        """`announce_group(group, alive)` tells the watcher of a new process group, or that one is empty."""
+
+    def but(self, **changes: Any) -> Context:
+        """A copy with these fields changed; groups are shared with the original unless they are given."""
+        return Context(**{**{name: getattr(self, name) for name in self.__slots__}, **changes})
 
 
 _current: ContextVar[Context | None] = ContextVar("hwb_context", default=None)

@@ -23,7 +23,19 @@ _RACY_NS = 2_000_000_000
 """A file that was written this short a time before its bytes were read may have changed since without a new time."""
 
 
-def _sha256() -> hashlib._Hash:
+_MUCH = 1 << 20
+"""Bytes from which on OpenSSL's sha256 makes up for the time that it takes to load."""
+
+
+def _sha256(size: int = 0) -> hashlib._Hash:
+    if size < _MUCH:
+        try:
+            from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]  # CPython 3.12
+        except ImportError:
+            pass
+        else:
+            found: hashlib._Hash = sha256()
+            return found
     import hashlib
 
     return hashlib.sha256()
@@ -40,7 +52,7 @@ def untracked(state: State, exclude: Sequence[str] = ()) -> list[str]:
 
 def git_digest(state: State, exclude: Sequence[str] = (), included: Sequence[str] = ()) -> str:
     """Hex digest of a working tree, submodules included; `included` are ignored files that count nevertheless."""
-    digest = _sha256()
+    digest = _sha256(len(state.files))
     for text in (state.head or "", state.branch or ""):
         digest.update(text.encode(errors="surrogateescape") + b"\n")
     for part in (state.refs, state.files):

@@ -31,7 +31,9 @@ recipe's ``except Exception`` cannot swallow the end of the run.
 
 from __future__ import annotations
 
-from typing import ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 __all__ = [
     "AnalyzeError",

@@ -62,7 +62,7 @@ def environment(outer: Mapping[str, str] | None = None) -> dict[str, str]:
 def find_program() -> str | None:
     """git's absolute path."""
     from hwb.context import current
-    from hwb.proc import which
+    from hwb.which import which
 
     return which("git", current().outer_env.get("PATH"))
 

@@ -19,6 +19,7 @@ from hwb import procgroup
 from hwb.context import Context, current
 from hwb.errors import Cancelled, CommandFailed, CommandTimeout, ProgramNotFound, SessionTimeout
 from hwb.redact import MaskingPump, Redactor
+from hwb.which import which
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,33 +53,6 @@ def shown(argv: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(argv) if sys.platform != "win32" else subprocess.list2cmdline(argv)
-
-
-def which(program: str, path: str | None = None, cwd: str | None = None) -> str | None:
-    """The program's absolute path; relative names with a slash are looked up in `cwd`."""
-    if os.path.dirname(program):
-        program = os.path.join(cwd or current().cwd, program)
-    found = _which(program, os.environ.get("PATH", os.defpath) if path is None else path)
-    return os.path.abspath(found) if found else None
-
-
-if sys.platform == "win32":
-
-    def _which(program: str, path: str) -> str | None:
-        import shutil
-
-        return shutil.which(program, path=path)
-
-else:
-
-    def _which(program: str, path: str) -> str | None:
-        """As `shutil.which`, whose import (compression and all) costs as much as starting the program."""
-        folders = [""] if "/" in program else path.split(os.pathsep)
-        for folder in folders:
-            candidate = os.path.join(folder, program)
-            if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
-                return candidate
-        return None
 
 
 def run(

@@ -11,12 +11,12 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from hwb.context import current
 from hwb.errors import SourceError
 from hwb.litter import is_litter_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

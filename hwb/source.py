@@ -88,7 +88,7 @@ class SourceResolver:
         forget = outer.token.on_cancel(token.cancel)
 
         def work() -> ResolvedSource:
-            with use(replace(outer, token=token)):
+            with use(outer.but(token=token)):
                 return resolve_source(spec, cache_dir=self.cache_dir)
 
         thread = asyncio.ensure_future(asyncio.to_thread(work))

@@ -101,21 +101,15 @@ class _Unexpected(Exception):
 
 def _same(note: dict[str, Any], environ: Mapping[str, str]) -> bool:
     """Whether everything that the build depended on is unchanged."""
+    from hwb.which import which
+
     for path, known in note["watched"]:
         if signature(path) != known:
             return False
     for program, path in note["programs"]:
-        if _found(program, environ.get("PATH", os.defpath)) != path:
+        if (which(program, environ.get("PATH", os.defpath)) or "") != path:
             return False
     return _digest(note, environ) == str(note["digest"])
-
-
-def _found(program: str, path: str) -> str:
-    for folder in path.split(os.pathsep):
-        candidate = os.path.join(folder, program)
-        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
-            return candidate
-    return ""
 
 
 def _digest(note: dict[str, Any], environ: Mapping[str, str]) -> str:

@@ -159,7 +159,7 @@ def _noted() -> Iterator[list[PhaseTime]]:
             found.append(PhaseTime(values["name"], values.get("detail", ""), values.get("seconds", 0.0), ok))
         emit(kind, **values)
 
-    with use(replace(context, emit=told)):
+    with use(context.but(emit=told)):
         yield found
 
 
@@ -316,7 +316,7 @@ def build(
     from hwb.builder.log import RecordedLog
 
     context = current()
-    with RecordedLog() as log, use(replace(context, log=log, offline=offline or context.offline, cwd=os.getcwd())):
+    with RecordedLog() as log, use(context.but(log=log, offline=offline or context.offline, cwd=os.getcwd())):
         return replace(build_source(request), build_log=log.text)
 
 

@@ -58,6 +58,6 @@ class BuildEngine:
 
         interpreter = find(str(environment.python_path))
         options = BuildOptions((interpreter,), sdist=False, prepared=str(environment.python_path), cache=False)
-        with use(replace(current(), log=log)):  # type: ignore[arg-type]
+        with use(current().but(log=log)):
             built = build_project(Source(source_path), str(self.output_dir), options)
             return result_of(built, str(self.output_dir))

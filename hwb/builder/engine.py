@@ -44,7 +44,7 @@ def build_project(source: Source, out_dir: str, options: BuildOptions) -> Built:
         if context.shared is not None:
             context.shared.setdefault("zygotes", Zygotes())
             return _Build(source, out_dir, options).go()
-        with Zygotes() as zygotes, use(replace(context, shared={"zygotes": zygotes})):
+        with Zygotes() as zygotes, use(context.but(shared={"zygotes": zygotes})):
             return _Build(source, out_dir, options).go()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hwb.context import current, use
@@ -57,7 +56,7 @@ def _sharing() -> Iterator[dict[str, Any]]:
     with Zygotes() as own:  # starts nothing by itself
         shared = {"zygotes": own, **(context.shared or {}), "states": states, "verify": venvs}
         try:
-            with use(replace(context, shared=shared)):
+            with use(context.but(shared=shared)):
                 yield states
         finally:
             for venv in venvs.values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwb.context import current, use
@@ -37,7 +36,7 @@ def reproduce(source: Source, built: Built, options: BuildOptions) -> None:
         again = options._replace(cache=False, elsewhere=place)
         before = os.umask(0o077)
         try:
-            with use(replace(context, outer_env=other_env, shared=None)):
+            with use(context.but(outer_env=other_env, shared=None)):
                 second = build_project(source, os.path.join(directory, "out"), again)
         finally:
             os.umask(before)

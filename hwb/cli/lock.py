@@ -41,13 +41,12 @@ def command(
     root = os.path.join(os.path.abspath((ctx.obj or {}).get("directory") or "."), os.path.expanduser(source))
     if not os.path.isdir(root):
         raise click.UsageError(f"{source} is no directory: only a project's own directory has a lock")
-    from dataclasses import replace
 
     from hwb.cli.watching import called_off
     from hwb.context import CancelToken, current, use
 
     context, token = current(), CancelToken()
-    with called_off(token), use(replace(context, token=token, offline=offline or _configured(), emit=_tell)):
+    with called_off(token), use(context.but(token=token, offline=offline or _configured(), emit=_tell)):
         return _lock(os.path.normpath(root), pythons, upgrade=upgrade, check=check)
 
 

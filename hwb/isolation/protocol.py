@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def in_thread(function: Callable[[], T], undo: Callable[[T], None] | None 
     forget = outer.token.on_cancel(token.cancel)
 
     def work() -> T:
-        with use(replace(outer, token=token)):
+        with use(outer.but(token=token)):
             return function()
 
     future = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)

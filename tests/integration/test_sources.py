@@ -17,7 +17,6 @@ import tarfile
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -381,7 +380,7 @@ def test_credentials_reach_the_server_and_nothing_else(
     forge.needs = "Basic " + base64.b64encode(b"user:s3kr3t").decode()
     shown: list[str] = []
     url = forge.url.replace("://", "://user:s3kr3t@")
-    with use(replace(current(), emit=lambda kind, **fields: shown.append(f"{kind} {fields}"))):
+    with use(current().but(emit=lambda kind, **fields: shown.append(f"{kind} {fields}"))):
         resolved = get(f"git+{url}/private.git@v1")
     assert resolved.commit_hash == repo[1][0]
     assert any("fetch" in line for line in shown)

@@ -11,7 +11,6 @@ import sys
 import tarfile
 import time
 import zipfile
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,7 +186,7 @@ def test_offline_knows_local_repositories_only(repo: Path, cache: Path) -> None:
     for text in ("git+https://h.invalid/r", "git@h.invalid:r", "github.com/o/r"):
         with pytest.raises(OfflineError):
             resolve_source(parse_source(text), cache_dir=cache, offline=True)
-    with use(replace(current(), offline=True)), pytest.raises(OfflineError):
+    with use(current().but(offline=True)), pytest.raises(OfflineError):
         resolve_source(parse_source("https://h.invalid/x.tar.gz"), cache_dir=cache)
     with pytest.raises(OfflineError):
         resolve_source(parse_source("https://h.invalid/what"), cache_dir=cache, offline=True)
@@ -356,7 +355,7 @@ def test_cancelling_the_task_ends_the_child(repo: Path, cache: Path, slow_git: P
 
 @pytest.mark.git
 def test_the_end_of_the_run_ends_a_resolving_task(repo: Path, cache: Path, slow_git: Path) -> None:
-    context = replace(current(), token=CancelToken())
+    context = current().but(token=CancelToken())
 
     async def main() -> None:
         task = asyncio.ensure_future(SourceResolver(cache).resolve(parse_source(f"git+{repo.as_uri()}")))

@@ -7,7 +7,6 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -306,7 +305,7 @@ def test_a_full_disk_is_no_fault_of_the_network(
 
 def cancelled_while(work: Callable[[], object], ready: Callable[[], object]) -> tuple[BaseException, float]:
     """What `work` raises when it is called off as soon as `ready`, and the seconds that took."""
-    context = replace(current(), token=CancelToken())
+    context = current().but(token=CancelToken())
     caught: list[BaseException] = []
 
     def run() -> None:
@@ -354,7 +353,7 @@ def test_waiting_for_another_try_can_be_called_off(get: Callable[..., Path], web
 def test_new_tries_are_told(get: Callable[..., Path], web: Web) -> None:
     web.answers = {"/pkg-1.0.tar.gz": [send(b"", 503), send(BODY)]}
     told: list[str] = []
-    with use(replace(current(), emit=lambda kind, **fields: told.append(f"{kind}: {fields['text']}"))):
+    with use(current().but(emit=lambda kind, **fields: told.append(f"{kind}: {fields['text']}"))):
         get()
     assert told == [
         f"message: {web.url}/pkg-1.0.tar.gz: the server answered 503 Service Unavailable; trying again in 0.001 s"
