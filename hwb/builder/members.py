@@ -42,19 +42,19 @@ def build_members(
         chosen &= affected(members, changed_members(root, members.values(), changed_since, out_dir))
         if not chosen:
             raise NothingToRun(f"no member changed since {changed_since}", remedy="build all: hwb build --all-packages")
-    with _sharing() as states:
+    with _sharing(out_dir) as states:
         return _Work(request, root, out_dir, members, states).build(order(members, chosen))
 
 
 @contextmanager
-def _sharing() -> Iterator[dict[str, Any]]:
+def _sharing(out_dir: str) -> Iterator[dict[str, Any]]:
     """Members share warm interpreters and what git says of the repository (given); environments are verified once."""
     from hwb.builder.zygote import Zygotes
     from hwb.isolation.shared import verify_unmodified
 
     context, states, venvs = current(), dict[str, Any](), dict[str, Any]()
     with Zygotes() as own:  # starts nothing by itself
-        shared = {"zygotes": own, **(context.shared or {}), "states": states, "verify": venvs}
+        shared = {"zygotes": own, **(context.shared or {}), "states": states, "verify": venvs, "outputs": [out_dir]}
         try:
             with use(context.but(shared=shared)):
                 yield states

@@ -93,7 +93,7 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
 
     from hwb import __version__
     from hwb.builder.hook_env import passed
-    from hwb.builder.native import compilers
+    from hwb.builder.native import compilers, may_compile
 
     outer = current().outer_env
     variables = {f"variable {name}": value for name, value in passed(outer, options.env_pass).items()}
@@ -109,7 +109,7 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         "release": str(options.release),
         **variables,
     }
-    if project.has_extension_modules:
+    if may_compile(project):
         found["compiler"] = compilers(outer)
         found["variable PATH"] = outer.get("PATH", "")
     return found

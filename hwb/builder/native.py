@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
     from hwb.project import Project
 
-__all__ = ["compilers", "steady_flags"]
+__all__ = ["compilers", "may_compile", "steady_flags"]
 
+_KNOWN = frozenset({"setuptools", "hatchling", "flit_core", "poetry", "pdm", "uv_build"})
+"""Backends that compile only for projects that the analysis finds to have extension modules."""
 _VARIABLES = ("CFLAGS", "CXXFLAGS")
 _PLAIN = re.compile(r"[\w./+,@%-]+")
 _PLACE = "/hwb"
 """What stands for the build's directory in debug information."""
+
+
+def may_compile(project: Project) -> bool:
+    """Whether a build may call a compiler: the project has extension modules, or nobody knows what its backend does."""
+    system = project.build_system
+    known = system.backend.partition(".")[0] in _KNOWN and not system.backend_path
+    return project.has_extension_modules or not known
 
 
 def compilers(environ: Mapping[str, str]) -> str:
@@ -42,7 +51,7 @@ def steady_flags(project: Project, place: str) -> dict[str, str]:
     Only where the compiler knows them (GCC 8, Clang 10; asked once and remembered), only for compiled projects.
     """
     # flags are a text that tools split at blanks, each in its own way: a place with one gets none
-    if sys.platform == "win32" or not project.has_extension_modules or not _PLAIN.fullmatch(place):
+    if sys.platform == "win32" or not may_compile(project) or not _PLAIN.fullmatch(place):
         return {}
     outer = current().outer_env
     flag = f"-ffile-prefix-map={place}={_PLACE}"

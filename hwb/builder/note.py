@@ -103,9 +103,10 @@ def _watched(built_from: Dependencies) -> list[str]:
 
 def _programs(project: Project) -> list[list[str]]:
     """git, and for compiled projects the compilers: what is found first on PATH must be what was."""
-    from hwb.proc import which
+    from hwb.builder.native import may_compile
+    from hwb.which import which
 
-    names = ["git", *(["cc", "c++", "gcc", "g++"] if project.has_extension_modules else [])]
+    names = ["git", *(["cc", "c++", "gcc", "g++"] if may_compile(project) else [])]
     path = current().outer_env.get("PATH")
     return [[name, which(name, path) or ""] for name in names]
 
