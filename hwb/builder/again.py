@@ -140,12 +140,14 @@ def _hand_out(store: str, name: str, sha256: str, out_dir: str) -> None:
     """One file out of the store, verified, written as everything is: beside its name, synced, renamed."""
     import hashlib
 
-    with open(os.path.join(store, sha256[:2], sha256), "rb") as handle:
+    kept = os.path.join(store, sha256[:2], sha256)
+    with open(kept, "rb") as handle:
         data = handle.read()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise _Unexpected
     os.makedirs(out_dir, exist_ok=True)
     _write(os.path.join(out_dir, name), data)
+    os.utime(kept)  # pruning is by age of use
 
 
 def _write(path: str, data: bytes) -> None:

@@ -109,8 +109,9 @@ class _Build:
 
         with phase("analyze"):
             self._project = read_project(self._source.root)
+        outputs = [self._out_dir, *(current().shared or {}).get("outputs", ())]
         patterns = include_patterns(self._project, self._options.include)
-        self._tree = read_tree(self._source.root, [self._out_dir], include=patterns, vcs=self._source.vcs)
+        self._tree = read_tree(self._source.root, outputs, include=patterns, vcs=self._source.vcs)
         self._epoch = self._tree.epoch
 
     def _make(self, memory: Memory) -> Built:

@@ -94,6 +94,7 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
     from hwb import __version__
     from hwb.builder.hook_env import passed
     from hwb.builder.native import compilers, may_compile
+    from hwb.fs import sha256_file
 
     outer = current().outer_env
     variables = {f"variable {name}": value for name, value in passed(outer, options.env_pass).items()}
@@ -106,6 +107,8 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         "kinds": f"sdist={options.sdist} wheel={options.wheel} from-tree={options.from_tree} of={source.is_sdist}",
         "config settings": dumps(dict(options.config_settings), sort_keys=True),
         "frontend": options.frontend,
+        "constraints": "\n".join(options.constraints),
+        "lock": sha256_file(options.lock) if options.lock else "",
         "release": str(options.release),
         **variables,
     }

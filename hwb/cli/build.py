@@ -174,6 +174,11 @@ def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
             watching.stop()
             _end_strays(context)
     _note(context, results, options)
+    if any(not result.cached and not result.changes for result in results):
+        from hwb.pruning import prune_sometimes
+
+        with use(context):
+            prune_sometimes()
     return _tell(results, options)
 
 

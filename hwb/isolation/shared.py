@@ -117,7 +117,14 @@ def _say_waiting(path: str) -> None:
 def _finished(path: str, installer: Installer, interpreter: Interpreter) -> Venv | None:
     """The environment if its marker is there (it names nothing that could have changed: the path is a fingerprint)."""
     venv = venv_at(path, installer, interpreter, reused=True)
-    return venv if os.path.isfile(os.path.join(path, MARKER)) and os.path.exists(venv.python) else None
+    marker = os.path.join(path, MARKER)
+    if not (os.path.isfile(marker) and os.path.exists(venv.python)):
+        return None
+    try:
+        os.utime(marker)  # pruning is by age of use
+    except OSError:
+        pass  # a store that is read-only is not pruned either
+    return venv
 
 
 def _make(store: Store, path: str, installer: Installer, interpreter: Interpreter, pins: Sequence[str]) -> Venv:

@@ -1,0 +1,86 @@
+"""Are compilers told apart, and are flags given that they know?"""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hwb import context
+from hwb.builder import native
+from hwb.builder.native import compilers, steady_flags
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="flags of GCC and Clang")
+COMPILED: Any = SimpleNamespace(has_extension_modules=True)
+PURE: Any = SimpleNamespace(has_extension_modules=False)
+
+
+def compiler(folder: Path, name: str = "cc", *, knows: bool = True) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\nexit {0 if knows else 1}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "store"))
+
+
+@posix
+def test_compilers_are_known_by_path_size_and_time(tmp_path: Path) -> None:
+    path = compiler(tmp_path / "bin")
+    environ = {"PATH": str(tmp_path / "bin")}
+    first = compilers(environ)
+    assert first.split()[0] == str(path)
+    path.write_text(path.read_text() + "# another\n")
+    assert compilers(environ) != first
+    compiler(tmp_path / "bin", "mine")
+    assert compilers({**environ, "CC": "mine -m32"}).split()[0] == str(tmp_path / "bin" / "mine")
+    assert compilers({"PATH": str(tmp_path)}) == ""
+
+
+@pytest.mark.parametrize("text", [" ", ""])
+def test_an_empty_variable_names_no_compiler(tmp_path: Path, text: str) -> None:
+    assert compilers({"PATH": str(tmp_path), "CC": text}) == ""
+
+
+@posix
+def test_the_builds_directory_stays_out_of_debug_information(tmp_path: Path) -> None:
+    compiler(tmp_path / "bin")
+    outer = {"PATH": str(tmp_path / "bin"), "CFLAGS": "-O1"}
+    with context.use(context.Context(outer_env=outer)):
+        assert steady_flags(COMPILED, "/place") == {
+            "CFLAGS": "-O1 -ffile-prefix-map=/place=/hwb",
+            "CXXFLAGS": "-ffile-prefix-map=/place=/hwb",
+        }
+        assert steady_flags(PURE, "/place") == {}
+
+
+@posix
+def test_a_compiler_that_does_not_know_the_flag_does_not_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler(tmp_path / "bin", knows=False)
+    with context.use(context.Context(outer_env={"PATH": str(tmp_path / "bin")})):
+        assert steady_flags(COMPILED, "/place") == {}
+        monkeypatch.setattr(native, "_ask", lambda _environ: pytest.fail("it was asked already"))
+        assert steady_flags(COMPILED, "/place") == {}
+
+
+@posix
+def test_without_a_compiler_there_are_no_flags(tmp_path: Path) -> None:
+    with context.use(context.Context(outer_env={"PATH": str(tmp_path)})):
+        assert steady_flags(COMPILED, "/place") == {}
+        assert native._ask({}) is False
+
+
+def test_windows_has_no_such_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native.sys, "platform", "win32")
+    assert steady_flags(COMPILED, "/place") == {}
