@@ -134,7 +134,7 @@ def plain_digest(root: str, exclude: Sequence[str] = ()) -> tuple[str, dict[str,
     for name in sorted(plain_files(root, exclude)):
         signature = _signature(os.path.join(root, name))
         old = known.get(name)
-        text = old[1] if isinstance(old, list) and old[0] == signature[0] else None
+        text = old[1] if isinstance(old, list) and len(old) == 2 and old[0] == signature[0] else None
         contents[name] = text or os.fsdecode(_file_content(os.path.join(root, name)))
         if signature[1] < now - _RACY_NS:
             fresh[name] = [signature[0], contents[name]]

@@ -15,7 +15,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Repository", "State", "discover", "environment", "find_program", "read_state", "run_all", "safe_directory"]
+__all__ = [
+    "Repository",
+    "State",
+    "discover",
+    "environment",
+    "find_program",
+    "has_git",
+    "read_state",
+    "run_all",
+    "safe_directory",
+]
 
 _PLACES = frozenset(
     [
@@ -165,13 +175,13 @@ def discover(folder: str) -> Repository | None:
     """The repository that a directory (a real path) is in; None without one, or if git refuses (which is said)."""
     program = find_program()
     if program is None:
-        if _has_git(folder):
+        if has_git(folder):
             _warn("git is not installed: the sources are copied as they are, without git's knowledge of them")
         return None
     words = ("rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
     ((code, answer),) = run_all(program, folder, (words,), environment())
     if code != 0:
-        if _has_git(folder):
+        if has_git(folder):
             _warn(f"git cannot read the repository of {folder}: the sources are copied as they are")
         return None
     shown, git_dir, common_dir = os.fsdecode(answer).splitlines()[:3]
@@ -180,7 +190,7 @@ def discover(folder: str) -> Repository | None:
     return Repository(program, top, git_dir, os.path.join(folder, common_dir), prefix)
 
 
-def _has_git(folder: str) -> bool:
+def has_git(folder: str) -> bool:
     """Whether a `.git` lies in a directory or above it."""
     while not os.path.exists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)

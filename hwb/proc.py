@@ -157,7 +157,8 @@ class Adopted:
         data = os.read(self._ended, 64)
         self._text += data
         if not data or self._text.endswith(b"\n"):
-            self.returncode = int(self._text) if self._text.strip() else -signal.SIGTERM.value
+            killed = getattr(signal, "SIGKILL", signal.SIGTERM)
+            self.returncode = int(self._text) if self._text.strip() else -killed.value
             os.close(self._ended)
             self._ended = -1
 

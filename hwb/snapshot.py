@@ -124,6 +124,15 @@ class Tree:
                 found.append((name, None if below is None else Tree(path, self._exclude, read_state(below))))
         return found
 
+    def is_plain(self) -> bool:
+        """Whether there is neither a link nor a nested repository: nothing that leads a reader elsewhere."""
+        if self.state is None:
+            return not any(os.path.islink(os.path.join(self.top, name)) for name in self.names())
+        if not self.state.plain or b"H 120000 " in self.state.files:
+            return False
+        loose = (*self.state.changed, *self.untracked(), *self.included)
+        return not any(name.endswith("/") or os.path.islink(os.path.join(self.top, name)) for name in loose)
+
     @property
     def epoch(self) -> int:
         """SOURCE_DATE_EPOCH, else the commit's time, else the newest source's (Unix, seconds). Raises SourceError."""

@@ -117,10 +117,10 @@ def _digest(note: dict[str, Any], environ: Mapping[str, str]) -> str:
 
     git = note["git"]
     if git is None:
-        from hwb.git import _has_git
+        from hwb.git import has_git
 
         # where there is a repository now, it decides what the sources are and of which time
-        return "" if _has_git(note["root"]) else plain_digest(note["root"], note["exclude"])[0]
+        return "" if has_git(note["root"]) else plain_digest(note["root"], note["exclude"])[0]
     from hwb.errors import SourceError
     from hwb.git import Repository, read_state
 

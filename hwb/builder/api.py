@@ -105,10 +105,12 @@ def build_source(request: BuildRequest) -> BuildResult:
 
             return BuildResult(success=True, changes=changes_since(source, out_dir, options))
         if request.clean:
-            from hwb.builder.output import clean_output
+            from hwb.builder.output import clean_output, refuse_dangerous
 
-            clean_output(out_dir, source.root)
+            refuse_dangerous(out_dir, source.root)
         built = _engine(request, source, out_dir, options)
+        if request.clean:  # not before: a build that fails must not cost the files of the last one
+            clean_output(out_dir, source.root, {os.path.basename(path) for path in built.files})
         from hwb.pruning import count_build
 
     count_build(hit=built.cached)
@@ -237,8 +239,18 @@ def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptio
         lock=lock,
         env_pass=tuple(configured["env-pass"]),
         include=tuple(configured["include"]),
-        frontend=request.frontend or configured["frontend"],
+        frontend=_frontend(request.frontend or configured["frontend"]),
     )
+
+
+def _frontend(name: str) -> str:
+    from hwb.config import KEYS
+
+    try:
+        return str(KEYS["build.frontend"].type.check(name))
+    except ValueError:
+        accepts = KEYS["build.frontend"].type.accepts
+        raise UsageError(f"there is no front end {name!r}", remedy=f"--frontend takes {accepts}") from None
 
 
 def _interpreters(request: BuildRequest, root: str, configured: str | None) -> tuple[Interpreter, ...]:

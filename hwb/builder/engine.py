@@ -98,6 +98,9 @@ class _Build:
         memory = self._memory()
         known = memory.handed_out(self._out_dir, asked=self._options.cache)
         if known is not None:
+            from hwb.builder.place import clear_leftover
+
+            clear_leftover(self._source.key)
             return self._built(known, memory, cached=True)
         return self._make(memory)
 
@@ -162,7 +165,7 @@ class _Build:
         from hwb.builder.files import foreign, reads_only
 
         out = os.path.join(self._place, "sdist")
-        if reads_only(self._project, release=self._options.release) and not self._tree.nested():
+        if reads_only(self._project, release=self._options.release) and self._tree.is_plain():
             packed = self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
             reader = self._checked_sdist(packed, stack)
             if not foreign(reader, self._tree):
@@ -364,10 +367,12 @@ def _hand_over(paths: Sequence[str], out_dir: str) -> list[str]:
     """Copy files into the output directory: all of them are there, complete and synced, before the first is renamed."""
     import shutil
 
+    from hwb.builder.output import remove_parts
     from hwb.fs import atomic_path
 
     finals = [os.path.join(os.path.abspath(out_dir), os.path.basename(path)) for path in paths]
     try:
+        remove_parts(out_dir)
         with ExitStack() as stack:
             for path, final in zip(paths, finals):
                 shutil.copyfile(path, stack.enter_context(atomic_path(final)))

@@ -54,6 +54,7 @@ class Memory:
             self.why = "built: the store's copy of the last result is damaged"
             return None
         self.kept = kept
+        results.remember(self._source.key, self._inputs, self._files())
         self.why = "nothing changed since it was built; taken from the store"
         return found
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+from typing import TYPE_CHECKING
 
 from hwb.errors import UsageError
 
-__all__ = ["clean_output", "refuse_dangerous"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
+__all__ = ["clean_output", "refuse_dangerous", "remove_parts"]
+
+_PART = re.compile(r"\..+(?:\.whl|\.tar\.gz)\.(\d+)\.(?:[0-9a-f]+\.)?part")
 _SUFFIXES = (".whl", ".tar.gz")
 
 
@@ -38,20 +45,40 @@ def _same(first: str, second: str) -> bool:
         return os.path.normcase(first) == os.path.normcase(second)
 
 
-def clean_output(out_dir: str, root: str) -> list[str]:
+def remove_parts(out_dir: str) -> None:
+    """Delete the temporary files that killed builds left in a directory (`.NAME.PID.TIME.part`)."""
+    if not os.path.isdir(out_dir):
+        return
+    for name in os.listdir(out_dir):
+        found = _PART.fullmatch(name)
+        if found and not _runs(int(found[1])):
+            os.unlink(os.path.join(out_dir, name))
+
+
+def _runs(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # the system does not let go of a file that is open, and asking for a process may end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
+
+
+def clean_output(out_dir: str, root: str, keep: Collection[str] = ()) -> list[str]:
     """Delete `*.whl` and `*.tar.gz` files directly in a directory, nothing else; returns their names, sorted.
 
-    Links are deleted, not what they point to. Raises UsageError for a dangerous directory (`refuse_dangerous`).
+    Names in `keep` stay. Links are deleted, not what they point to. Raises UsageError for a dangerous directory
+    (`refuse_dangerous`).
     """
     refuse_dangerous(out_dir, root)
     if not os.path.isdir(out_dir):
         return []
     with os.scandir(out_dir) as entries:
-        found = sorted(
-            entry.name
-            for entry in entries
-            if entry.name.endswith(_SUFFIXES) and (entry.is_symlink() or entry.is_file(follow_symlinks=False))
-        )
+        files = [entry.name for entry in entries if entry.is_symlink() or entry.is_file(follow_symlinks=False)]
+    found = sorted(name for name in files if name.endswith(_SUFFIXES) and name not in keep)
     for name in found:
         os.unlink(os.path.join(out_dir, name))
     return found

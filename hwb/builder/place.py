@@ -11,7 +11,7 @@ from hwb.context import current
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["own_place"]
+__all__ = ["clear_leftover", "own_place"]
 
 
 @contextmanager
@@ -26,6 +26,21 @@ def own_place(identity: str, elsewhere: str = "") -> Iterator[str]:
     store, key = open_store(), fingerprint(identity)
     with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(str(store.path("build", key))) as place:
         yield place
+
+
+def clear_leftover(identity: str) -> None:
+    """Remove what a killed build left at a project's place; nothing when somebody builds there now."""
+    from hwb.fs import remove_tree
+    from hwb.store import fingerprint, open_store
+
+    store, key = open_store(), fingerprint(identity)
+    path = store.path("build", key)
+    lock = store.lock(f"build-{key}")
+    if os.path.lexists(path) and lock.acquire(blocking=False):
+        try:
+            remove_tree(path)
+        finally:
+            lock.release()
 
 
 @contextmanager

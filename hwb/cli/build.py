@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hwb.cli.watching import Watching
     from hwb.context import CancelToken, Context
     from hwb.errors import HwbError
+    from hwb.runner.watcher import Watcher
 
 __all__ = ["OPTIONS", "Option", "parse", "quick", "run"]
 
@@ -41,7 +42,7 @@ OPTIONS = (
     Option(("-b", "--build-constraint"), "constraints", "several", "Limit build requirements.", "FILE"),
     Option(("--locked",), "locked", "flag", "Exactly the build requirements of pylock.build.toml (hwb lock --build)."),
     Option(("--offline",), "offline", "flag", "Never use the network."),
-    Option(("--clean",), "clean", "flag", "First delete *.whl and *.tar.gz in the output directory."),
+    Option(("--clean",), "clean", "flag", "Delete other *.whl and *.tar.gz in the output directory."),
     Option(("--no-cache",), "no_cache", "flag", "Build, even if nothing changed."),
     Option(("--why",), "why", "flag", "Say everything that changed since the last build; build nothing."),
     Option(("--reproduce",), "reproduce", "flag", "Build a second time, elsewhere, and compare the bytes."),
@@ -157,11 +158,15 @@ def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
     from hwb.cli.watching import Watching
     from hwb.context import use
     from hwb.errors import HwbError
+    from hwb.procgroup import kill_marked
+    from hwb.runner.watcher import Watcher
 
     quiet = options["quiet"] or options["as_json"]
     with _open_log() as log:
+        watcher = Watcher(_run_id(), "")  # before any thread: it is forked
+        watcher.temporary(log.name)
         watching = Watching(log, sys.stderr, verbose=options["verbose"], quiet=quiet)
-        context = _context(token, watching, offline=options["offline"])
+        context = _context(token, watching, watcher, offline=options["offline"])
         watching.start()
         try:
             with use(context):
@@ -172,7 +177,8 @@ def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
             return _json_failure(error)
         finally:
             watching.stop()
-            _end_strays(context)
+            kill_marked(_run_id())  # what a build left running in the background, wherever it hid
+            watcher.close()
     _note(context, results, options)
     if any(not result.cached and not result.changes for result in results):
         from hwb.pruning import prune_sometimes
@@ -206,7 +212,11 @@ def _note(context: Context, results: Sequence[BuildResult], options: dict[str, A
         write_note(sys.argv[2:], os.getcwd(), out_dir, depends, _lines(results[0])[:-1], quiet=bool(options["quiet"]))
 
 
-def _context(token: CancelToken, watching: Watching, *, offline: bool) -> Context:
+def _run_id() -> str:
+    return f"build-{os.getpid()}"
+
+
+def _context(token: CancelToken, watching: Watching, watcher: Watcher, *, offline: bool) -> Context:
     from hwb.context import Context
     from hwb.procgroup import extend_mark
     from hwb.redact import secret_values
@@ -218,16 +228,9 @@ def _context(token: CancelToken, watching: Watching, *, offline: bool) -> Contex
         secrets=secret_values(os.environ, []),
         emit=watching.tell,
         offline=offline or configured,
-        mark=extend_mark(os.environ, f"build-{os.getpid()}", "1"),
+        mark=extend_mark(os.environ, _run_id(), "1"),
+        announce_group=watcher.group,
     )
-
-
-def _end_strays(context: Context) -> None:
-    """What a build left running in the background, wherever it hid."""
-    from hwb.procgroup import kill_marked
-
-    if context.groups:
-        kill_marked(f"build-{os.getpid()}")
 
 
 @contextmanager

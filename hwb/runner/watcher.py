@@ -15,7 +15,7 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """hwb's end of the pipe: tell it of process groups and temporary directories, and when all is well."""
+    """hwb's end of the pipe: tell it of process groups and temporary paths, and when all is well."""
 
     __slots__ = ("_lock", "_pid", "_write_fd")
 
@@ -40,7 +40,7 @@ class Watcher:
         self._tell(f"{'+' if alive else '-'}{group}")
 
     def temporary(self, path: str) -> None:
-        """A directory to remove if hwb is killed."""
+        """A directory or file to remove if hwb is killed."""
         self._tell(f"t{path}")
 
     def _tell(self, line: str) -> None:
@@ -116,6 +116,8 @@ def watch(read_fd: int, run_id: str, report: str) -> None:
     import shutil
 
     for path in temporary:
+        if os.path.isfile(path):
+            os.unlink(path)
         shutil.rmtree(path, ignore_errors=True)
     _close_report(report)
 

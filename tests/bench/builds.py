@@ -424,7 +424,8 @@ def main(arguments: list[str]) -> int:
             rows.append(measured)
             if len(measured.seconds) > 1:
                 print(f"{row.name}: {row.peer}, hwb, ratio (load {measured.load:.1f})", *measured.lines(), sep="\n")
-    print(table(rows))
+        uv = subprocess.run([bench.bins["hwb"] / "uv", "--version"], check=True, capture_output=True, text=True).stdout
+    print(table(rows), f"{uv.strip()}, Python {sys.version.split()[0]}", sep="\n")
     if options.json is not None:
         write_json(options.json, rows)
     missed = [measured.row.name for measured in rows if not measured.ok]
