@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,7 +202,7 @@ def test_an_interpreter_a_program_a_time(
 ) -> None:
     noted()
     with monkeypatch.context() as patch:
-        patch.setattr(again, "_found", lambda _program, _path: "/another/git")
+        patch.setattr("hwb.which.which", lambda _program, _path: "/another/git")
         assert not build_again(WORDS)
     with monkeypatch.context() as patch:
         real = again.signature
@@ -292,15 +291,3 @@ def test_a_signature_changes_with_the_file(tmp_path: Path) -> None:
     assert first == signature(str(path)) != ""
     os.utime(path, ns=(1, 1))
     assert signature(str(path)) != first
-
-
-def test_a_program_is_the_first_that_can_be_run(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "tool").write_text("")
-    (tmp_path / "b" / "tool").chmod(0o755)
-    path = os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")])
-    assert again._found("tool", path) == (
-        str(tmp_path / "b" / "tool") if sys.platform != "win32" else again._found("tool", path)
-    )
-    assert again._found("no-such-tool", path) == ""

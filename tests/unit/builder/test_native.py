@@ -10,14 +10,32 @@ import pytest
 
 from hwb import context
 from hwb.builder import native
-from hwb.builder.native import compilers, steady_flags
+from hwb.builder.native import compilers, may_compile, steady_flags
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="flags of GCC and Clang")
-COMPILED: Any = SimpleNamespace(has_extension_modules=True)
-PURE: Any = SimpleNamespace(has_extension_modules=False)
+SETUPTOOLS = SimpleNamespace(backend="setuptools.build_meta", backend_path=())
+COMPILED: Any = SimpleNamespace(has_extension_modules=True, build_system=SETUPTOOLS)
+PURE: Any = SimpleNamespace(has_extension_modules=False, build_system=SETUPTOOLS)
+
+
+@pytest.mark.parametrize(
+    ("backend", "backend_path", "expected"),
+    [
+        ("setuptools.build_meta", (), False),
+        ("hatchling.build", (), False),
+        ("setuptools.build_meta", ("backend",), True),
+        ("somebody.backend", (), True),
+    ],
+)
+def test_nobody_knows_what_an_unknown_backend_calls(
+    backend: str, backend_path: tuple[str, ...], expected: bool
+) -> None:
+    system = SimpleNamespace(backend=backend, backend_path=backend_path)
+    project: Any = SimpleNamespace(has_extension_modules=False, build_system=system)
+    assert may_compile(project) is expected
 
 
 def compiler(folder: Path, name: str = "cc", *, knows: bool = True) -> Path:

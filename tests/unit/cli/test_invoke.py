@@ -12,7 +12,7 @@ import click
 import pytest
 
 from hwb import cli
-from hwb.cli import invoke
+from hwb.cli import group, invoke
 from hwb.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--help"], 0, "List, show or eject recipes."),
         (["--version"], 0, "hwb "),
         (["runn"], 2, "did you mean run?"),
-        (["biuld"], 2, "to run the recipe 'biuld': hwb run biuld"),
+        (["biuld"], 2, "did you mean build?"),
+        (["publich"], 2, "to run the recipe 'publich': hwb run publich"),
         (["--nothing"], 2, "--nothing"),
         (["run", "r"], 0, "1 succeeded"),
         (["run", "r", "-n"], 0, "1. r"),
@@ -120,7 +121,8 @@ class Gone(io.StringIO):
 def test_the_table_of_commands(root: Path) -> None:
     context = click.Context(cli.main)
 
-    assert cli.main.list_commands(context) == ["run", "sessions", "recipes", "demo"]
+    names = ["run", "build", "check", "inspect", "sessions", "recipes", "lock", "cache", "demo"]
+    assert cli.main.list_commands(context) == names
     assert cli.main.get_command(context, "nothing") is None
     for name in cli.main.list_commands(context):
         assert cli.main.get_command(context, name) is not None
@@ -167,7 +169,7 @@ def test_one_without_does_not(root: Path, handed: list[Any]) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_explained_where_it_is_loaded(root: Path) -> None:
-    cli._hand_over(str(root / "missing.py"))
+    group._hand_over(str(root / "missing.py"))
 
 
 # --- who is interactive --------------------------------------------------------------------------------------------------
