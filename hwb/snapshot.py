@@ -309,6 +309,8 @@ def _copy_one(top: str, source: str, place: str, epoch: int) -> bool:
 
 
 def _copy_bytes(source: str, place: str, status: os.stat_result) -> None:
+    from hwb.redact import write_all
+
     mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     binary = getattr(os, "O_BINARY", 0)
     incoming = os.open(source, os.O_RDONLY | binary)
@@ -316,18 +318,13 @@ def _copy_bytes(source: str, place: str, status: os.stat_result) -> None:
         outgoing = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | binary, mode)
         try:
             while block := os.read(incoming, 1 << 20):
-                _write_all(outgoing, block)
+                write_all(outgoing, block)
             if sys.platform != "win32":
                 os.fchmod(outgoing, mode)  # whatever the umask is
         finally:
             os.close(outgoing)
     finally:
         os.close(incoming)
-
-
-def _write_all(descriptor: int, block: bytes) -> None:
-    while block:
-        block = block[os.write(descriptor, block) :]
 
 
 def _check_link(top: str, link: str) -> str:

@@ -99,11 +99,15 @@ def _extract_zip(path: str, target: str, limits: StandardLimits) -> str:
 def _write(
     path: str, target: str, members: tuple[Member, ...], top: str, blocks: Callable[[Member], Iterator[bytes]]
 ) -> None:
+    made = {target}
     for member in members:
         place = os.path.join(target, *member.name.split("/"))
-        if member.kind == DIRECTORY:
-            os.makedirs(place, exist_ok=True)
-        elif member.kind != SYMLINK:
+        if member.kind != SYMLINK:
+            folder = place if member.kind == DIRECTORY else os.path.dirname(place)
+            if folder not in made:
+                os.makedirs(folder, exist_ok=True)
+                made.add(folder)
+        if member.kind not in (DIRECTORY, SYMLINK):
             _write_file(place, member, blocks(member))
     _write_links(path, target, os.path.join(target, top), members)
     for member in members:
@@ -114,9 +118,11 @@ def _write(
 
 
 def _write_file(place: str, member: Member, blocks: Iterator[bytes]) -> None:
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    with open(place, "xb") as out:
-        out.writelines(blocks)
+    from hwb.redact import write_all
+
+    with open(place, "xb", buffering=0) as out:
+        for block in blocks:
+            write_all(out.fileno(), block)
     os.chmod(place, 0o755 if member.mode & 0o100 else 0o644)  # noqa: PTH101 - as above
     _set_time(place, member)
 

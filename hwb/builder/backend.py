@@ -50,7 +50,8 @@ class Backend:
     """The backend of one source tree; each hook runs in a process of its own.
 
     `place` is the build's own directory, `epoch` the time of the sources in seconds, `environments` makes or finds the
-    environment that has some requirements.
+    environment that has some requirements. A backend that `only_reads` answers what it requires and builds in one and
+    the same process: its answer comes from files alone.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Backend:
         epoch: int,
         *,
         extra_env: Mapping[str, str] | None = None,
+        only_reads: bool = False,
         options: BuildOptions,
     ) -> None:
         self._source_dir = source_dir
@@ -73,6 +75,7 @@ class Backend:
         self._isolated = options.isolated
         self._options = options
         self._extra_env = extra_env or {}
+        self._only_reads = only_reads
         self._tail = ""
 
     def build(self, kind: str, out_dir: str) -> str:
@@ -163,6 +166,7 @@ class Backend:
             "arguments": list(arguments),
             "config_settings": self._settings,
             "first": first,
+            "aside": not self._only_reads,
             "known": list(self._system.requires),
         }
         try:

@@ -247,6 +247,7 @@ class _Build:
     def _backend(
         self, folder: str, project: Project, interpreter: Interpreter | None = None, *, quiet: bool = False
     ) -> _Explained:
+        from hwb.builder.files import reads_only
         from hwb.builder.native import steady_flags
 
         chosen = interpreter or self._options.pythons[0]
@@ -258,6 +259,7 @@ class _Build:
             self._place,
             self._epoch,
             options=self._options,
+            only_reads=reads_only(project, release=False),
             extra_env={**extra, "PYTHONDONTWRITEBYTECODE": "1"} if quiet else extra,
         )
         return _Explained(backend, self._tree)

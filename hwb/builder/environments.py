@@ -25,6 +25,7 @@ class Environments:
         self._options = options
         self._used: dict[tuple[str, tuple[str, ...]], Requirements] = {}
         self._venvs: dict[str, Venv] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._seen: set[str] = set()
         self._asked: list[tuple[Interpreter, tuple[str, ...]]] = []
 
@@ -116,8 +117,13 @@ class Environments:
             return locked_pins(self._options.lock, interpreter, requires)
         from hwb.isolation.shared import pins_of
 
+        key = (interpreter.identity, tuple(requires))
+        if key in self._known:
+            return self._known[key]
         self._asked.append((interpreter, tuple(requires)))
-        return _hashed(pins_of(interpreter, requires, self._options.constraints), self._options.constraints)
+        constraints = self._options.constraints
+        self._known[key] = _hashed(pins_of(interpreter, requires, constraints), constraints)
+        return self._known[key]
 
     def until(self) -> float:
         """The Unix time at which the first of the asked pins has to be asked for again; a lock is for ever."""

@@ -11,9 +11,9 @@ fork starts where a fresh interpreter would arrive after all its imports. It end
 
 A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
 (a directory), gzip_level (of sdists) and, for a fork, environ and umask; perhaps `first`, a hook that is asked before
-(in a fork), and `known`, the requirements that are there: if it wants others, the answer is only `before`, its own. The
-answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names worth
-importing beforehand.
+(`aside`: in a fork), and `known`, the requirements that are there: if it wants others, the answer is only `before`, its
+own. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names
+worth importing beforehand.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def _ask(job: dict[str, Any]) -> dict[str, Any]:
     except _Unavailable as error:
         return {"unavailable": str(error)}
     if job.get("first"):
-        before = _aside(backend, job)
+        before = _aside(backend, job) if job["aside"] else _call(backend, job["first"], {**job, "arguments": []})
+        if isinstance(before.get("value"), list):
+            before["value"] = [item for item in before["value"] if item not in job["known"]]
         if before.get("value") != []:
             return {"before": before}
     return _call(backend, job["hook"], job)
@@ -150,7 +152,7 @@ def _ask(job: dict[str, Any]) -> dict[str, Any]:
 def _aside(backend: Any, job: dict[str, Any]) -> dict[str, Any]:
     """What the hook before this one answers, asked in a fork: the imports of the backend serve both.
 
-    Requirements that the environment has already are left out of the answer. `code` is how the fork ended badly.
+    `code` is how the fork ended badly.
     """
     answer, reply = os.pipe()
     sys.stdout.flush()
@@ -166,8 +168,6 @@ def _aside(backend: Any, job: dict[str, Any]) -> dict[str, Any]:
     if status or not text:
         return {"code": -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)}
     found: dict[str, Any] = json.loads(text)
-    if isinstance(found.get("value"), list):
-        found["value"] = [item for item in found["value"] if item not in job["known"]]
     return found
 
 
