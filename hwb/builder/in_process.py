@@ -12,8 +12,8 @@ fork starts where a fresh interpreter would arrive after all its imports. It end
 A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
 (a directory), gzip_level (of sdists) and, for a fork, environ and umask; perhaps `first`, a hook that is asked before
 (`aside`: in a fork), and `known`, the requirements that are there: if it wants others, the answer is only `before`, its
-own. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`: names
-worth importing beforehand.
+own. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`:
+names worth importing beforehand.
 """
 
 from __future__ import annotations
@@ -154,6 +154,8 @@ def _aside(backend: Any, job: dict[str, Any]) -> dict[str, Any]:
 
     `code` is how the fork ended badly.
     """
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     answer, reply = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -286,6 +288,8 @@ def _preload(names: list[str]) -> None:
 
 def _become(job: dict[str, Any], log: int) -> None:
     """In the fork: a process group, environment, directory and output of its own, as a started process has them."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     import signal
     import time
 
@@ -308,6 +312,8 @@ def _become(job: dict[str, Any], log: int) -> None:
 
 def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
     """Start one job; it tells its process identifier through `reply` once it leads a group that can be ended."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     pid = os.fork()
     if not pid:
         _end_with(lambda: _forked(path, log, reply, others))
@@ -317,6 +323,8 @@ def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
 
 def _forked(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
     """A job in its fork: told to `reply` once it leads a group that can be ended, then run."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     os.setsid()
     os.write(reply, b"%d\n" % os.getpid())
     for descriptor in (*others, reply):
@@ -328,6 +336,8 @@ def _forked(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:
 
 def _reap(running: dict[int, int]) -> None:
     """Tell the exit codes of ended jobs (negative: a signal's number)."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     for pid in list(running):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -345,6 +355,8 @@ def _tell(reply: int, code: int) -> None:
 
 def _end(running: dict[int, int]) -> None:
     """Nobody wants the answers any more (hwb was killed): end what is still running, with all that it started."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     import signal
 
     for pid in running:
@@ -356,6 +368,8 @@ def _end(running: dict[int, int]) -> None:
 
 def _serve(descriptor: int) -> None:
     """Fork for each message on the socket (`fork PATH` with descriptors log and reply; or `load PATH`), to its end."""
+    if sys.platform == "win32":
+        raise AssertionError("nothing is forked on Windows")
     import array
     import gc
     import select

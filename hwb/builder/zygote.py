@@ -77,6 +77,8 @@ class _Zygote:
     """One warm interpreter."""
 
     def __init__(self, python: str, name: str, environ: Mapping[str, str]) -> None:
+        if sys.platform == "win32":
+            raise AssertionError("nothing is forked on Windows")
         import socket
         import subprocess
         from contextlib import ExitStack
@@ -112,6 +114,8 @@ class _Zygote:
         self._process.wait()
 
     def _send(self, message: str, descriptors: Iterable[int] = ()) -> None:
+        if sys.platform == "win32":
+            raise AssertionError("nothing is forked on Windows")
         import socket
 
         with self._sending:

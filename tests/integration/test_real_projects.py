@@ -71,7 +71,11 @@ REAL = [
 ]
 
 
-@pytest.mark.parametrize("real", REAL, ids=str)
+def parameters() -> list[object]:
+    return [pytest.param(real, id=str(real), marks=[pytest.mark.nightly] if real.nightly else []) for real in REAL]
+
+
+@pytest.mark.parametrize("real", parameters())
 def test_a_release_of(
     real: Real, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[..., None]
 ) -> None:
