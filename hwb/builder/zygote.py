@@ -17,6 +17,7 @@ from hwb.context import current
 
 if TYPE_CHECKING:
     import socket
+    import subprocess
     from collections.abc import Iterable, Mapping
 
     from hwb.proc import Adopted
@@ -76,6 +77,12 @@ class Zygotes:
 class _Zygote:
     """One warm interpreter."""
 
+    _name: str
+    _process: subprocess.Popen[bytes]
+    _loaded: set[str]
+    _sending: threading.Lock
+    _channel: socket.socket
+
     def __init__(self, python: str, name: str, environ: Mapping[str, str]) -> None:
         if sys.platform == "win32":
             raise AssertionError("nothing is forked on Windows")
@@ -84,7 +91,7 @@ class _Zygote:
         from contextlib import ExitStack
 
         self._name = name
-        self._loaded: set[str] = set()
+        self._loaded = set()
         self._sending = threading.Lock()
         self._channel: socket.socket
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -55,10 +55,13 @@ def test_version_and_help(project: Any) -> None:
 
 def test_no_command_and_wrong_commands(project: Any) -> None:
     assert project.hwb().code == 2
-    wrong = project.hwb("biuld")
-    assert wrong.code == 2
-    assert "hwb run biuld" in wrong.err
-    assert "did you mean run?" in project.hwb("runn").err
+    recipe = project.hwb("publish")
+    assert recipe.code == 2
+    assert "to run the recipe 'publish': hwb run publish" in recipe.err
+    for word, command in {"runn": "run", "biuld": "build"}.items():
+        wrong = project.hwb(word)
+        assert wrong.code == 2
+        assert f"did you mean {command}?" in wrong.err
     assert project.hwb("run", "--no-such-option").code == 2
 
 

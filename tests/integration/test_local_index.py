@@ -12,6 +12,7 @@ import pytest
 
 from hwb import pythons
 from hwb.builder.engine import build_project
+from hwb.builder.options import BuildOptions, Source
 from hwb.registry.local import LocalIndex
 
 PROJECT = Path(__file__).parents[1] / "projects" / "pure-hatchling"
@@ -21,9 +22,10 @@ pytestmark = pytest.mark.pypi
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalIndex:
     monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "store"))
-    built = build_project(str(PROJECT), str(tmp_path / "dist"), pythons.running())
+    built = build_project(Source(str(PROJECT)), str(tmp_path / "dist"), BuildOptions((pythons.running(),)))
+    assert len(built.files) == 2
     index = LocalIndex(tmp_path / "with space" / "index")
-    index.publish([built.sdist or "", built.wheel or ""])
+    index.publish(built.files)
     return index
 
 
