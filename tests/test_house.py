@@ -224,7 +224,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sessions", "--list"]], ids=" ".join)
-def test_starting_up_imports_little(arguments, tmp_path):
+def test_b4_10_starting_up_imports_little(arguments, tmp_path):
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "hwb", *arguments],
