@@ -211,7 +211,7 @@ def bench(session: nox.Session) -> None:
 @part
 def nightly(session: nox.Session) -> None:
     """The tests that take minutes each: projects with large compiled sources."""
-    python(session, "-m", "pytest", "-m", "nightly", *(session.posargs or workers()), env={"HWB_TEST_NIGHTLY": "1"})
+    python(session, "-m", "pytest", "-m", "nightly", *(session.posargs or workers()))
 
 
 @nox.session(name="self", python=False)

@@ -20,8 +20,7 @@ pytestmark = pytest.mark.pypi
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalIndex:
-    monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "store"))
+def index(tmp_path: Path) -> LocalIndex:
     built = build_project(Source(str(PROJECT)), str(tmp_path / "dist"), BuildOptions((pythons.running(),)))
     assert len(built.files) == 2
     index = LocalIndex(tmp_path / "with space" / "index")

@@ -121,8 +121,6 @@ def test_a_release_of(
 
 
 def skip_where_it_cannot_be(real: Real) -> None:
-    if real.nightly and not os.environ.get("HWB_TEST_NIGHTLY"):
-        pytest.skip(f"{real.name} takes a minute per build: it runs when HWB_TEST_NIGHTLY is set")
     if sys.version_info < real.python:
         pytest.skip(f"{real.name} {real.version} needs Python {'.'.join(map(str, real.python))}")
     if real.compiled and not (shutil.which("cc") or shutil.which("gcc")):
