@@ -14,6 +14,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,10 @@ def _sshd() -> str | None:
     found = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") and shutil.which("ssh-keygen")
     return None if found else "sshd or ssh-keygen is not installed"
 
+
+# no test depends on absolute time: not the single example of a property either, on a machine that is busy
+settings.register_profile("hwb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hwb")
 
 NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd}
 
