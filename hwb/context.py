@@ -32,7 +32,8 @@ class CancelToken:
     __slots__ = ("_callbacks", "_lock", "_read_fd", "_write_fd", "reason")
 
     def __init__(self, parent: CancelToken | None = None) -> None:
-        self._lock = threading.Lock()
+        # a signal handler may throw the switch while its own thread is inside one of these methods
+        self._lock = threading.RLock()
         self._callbacks: list[Callable[[str], None]] = []
         self._read_fd = self._write_fd = -1
         self.reason: str | None = None
@@ -81,7 +82,7 @@ class CancelToken:
         with self._lock:
             if self._read_fd < 0:
                 self._read_fd, self._write_fd = os.pipe()
-                if self.reason is not None:
+                if self.reason is not None and self._write_fd >= 0:
                     os.close(self._write_fd)
                     self._write_fd = -1
             return self._read_fd
