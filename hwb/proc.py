@@ -139,7 +139,7 @@ class Adopted:
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
-        if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+        if self.returncode is None and self._readable(0):
             self._read()
         return self.returncode
 
@@ -148,10 +148,17 @@ class Adopted:
         end = None if timeout is None else time.monotonic() + timeout
         while self.returncode is None:
             left = None if end is None else max(0.0, end - time.monotonic())
-            if not select.select([self._ended], [], [], left)[0]:
+            if not self._readable(left):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
             self._read()
         return self.returncode
+
+    def _readable(self, seconds: float | None) -> bool:
+        if sys.platform == "win32":
+            raise AssertionError("nothing is forked on Windows")
+        waiting = select.poll()  # select() knows no descriptor from 1024 on
+        waiting.register(self._ended, select.POLLIN)
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
     def _read(self) -> None:
         data = os.read(self._ended, 64)

@@ -384,9 +384,12 @@ def _serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's: whoever started this decides
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     running: dict[int, int] = {}
+    waiting = select.poll()  # select() knows no descriptor from 1024 on
+    for number in (descriptor, woken):
+        waiting.register(number, select.POLLIN)
     size = array.array("i").itemsize
     while True:
-        ready, _, _ = select.select([descriptor, woken], [], [])
+        ready = [number for number, _ in waiting.poll()]
         if woken in ready:
             os.read(woken, 512)
             _reap(running)
