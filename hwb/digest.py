@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hwb.litter import is_output, is_source_dir
+from hwb.litter import built_here, is_artifact, is_output, is_source_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,13 @@ def untracked(state: State, exclude: Sequence[str] = ()) -> list[str]:
     below = frozenset(
         os.path.relpath(path, top).replace(os.sep, "/") for path in exclude if path.startswith(top + os.sep)
     )
-    return [name for name in state.untracked if not is_output(name, state.repository.prefix, below)]
+    found = [name for name in state.untracked if not is_output(name, state.repository.prefix, below)]
+    suspects = {name for name in found if is_artifact(name)}
+    if suspects:
+        folders = {name.rpartition("/")[0] for name in suspects}
+        folders = {folder for folder in folders if built_here(os.path.join(top, folder))}
+        found = [name for name in found if name not in suspects or name.rpartition("/")[0] not in folders]
+    return found
 
 
 def git_digest(state: State, exclude: Sequence[str] = (), included: Sequence[str] = ()) -> str:
@@ -107,6 +113,8 @@ def plain_files(root: str, exclude: Sequence[str] = ()) -> Iterator[str]:
     for folder, folders, files in os.walk(root, onerror=_unreadable):
         below = "" if folder == root else os.path.relpath(folder, root) + os.sep
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        if ".hwb" in folders and built_here(folder):
+            files = [name for name in files if not is_artifact(name)]
         folders[:] = sorted(
             name
             for name in folders

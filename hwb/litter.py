@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["is_litter", "is_litter_path", "is_output", "is_source_dir"]
+__all__ = ["built_here", "is_artifact", "is_litter", "is_litter_path", "is_output", "is_source_dir"]
 
 _VCS = frozenset({".git", ".hg", ".svn", ".bzr", "CVS"})
 _CACHES = frozenset({"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox", ".eggs"})
 _OUTPUTS = frozenset({"build", "dist"})
+
+
+def is_artifact(name: str) -> bool:
+    """Whether a file's name is that of a wheel or an sdist."""
+    return name.endswith((".whl", ".tar.gz"))
+
+
+def built_here(folder: str) -> bool:
+    """Whether hwb wrote artifacts into a directory: its wheels and sdists are what was built, whatever it is called."""
+    return os.path.isfile(os.path.join(folder, ".hwb", "manifest.json"))
 
 
 def is_litter(name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,28 @@ def required(environ: dict[str, str] | os._Environ[str] = os.environ) -> set[str
 
 def pytest_configure() -> None:
     required()
+    # started under nohup, the tests of what a closed terminal does would wait for a signal that everybody ignores
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+class _Teller:
+    """Tells each failure when it happens: a run that is ended from outside prints no summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.terminal.ensure_newline()
+            self.terminal.write_line(f"FAILED {report.nodeid} ({report.when})")
+            self.terminal.write_line("\n".join(report.longreprtext.splitlines()[-15:]))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and not os.environ.get("PYTEST_XDIST_WORKER"):
+        session.config.pluginmanager.register(_Teller(terminal), "hwb-teller")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

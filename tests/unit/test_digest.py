@@ -62,12 +62,21 @@ LEFT: dict[str, Callable[[Path], object]] = {
     "hwb": lambda root: _write(root / ".hwb" / "x"),
     "group's mode": lambda root: (root / "a.py").chmod(0o664),
     "excluded": lambda root: _write(root / "out" / "x"),
+    "built earlier": lambda root: _built(root / "elsewhere"),
+    "built into the project": lambda root: _built(root),
 }
 
 
 def _write(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("x")
+
+
+def _built(folder: Path) -> None:
+    """What `hwb build -o FOLDER` leaves."""
+    _write(folder / ".hwb" / "manifest.json")
+    (folder / "x-1-py3-none-any.whl").touch()
+    (folder / "x-1.tar.gz").touch()
 
 
 # --- without git -----------------------------------------------------------------------------------------------------
@@ -85,6 +94,16 @@ def test_what_is_no_source_does_not(root: Path, change: str) -> None:
     before = plain(root, "out")
     LEFT[change](root)
     assert plain(root, "out") == before
+
+
+def test_artifacts_that_hwb_did_not_build_are_sources(root: Path) -> None:
+    before = plain(root)
+    _write(root / "vendor" / "x-1-py3-none-any.whl")
+    assert plain(root) != before
+    _built(root / "out")
+    (root / "out" / "notes.txt").touch()
+    assert "vendor/x-1-py3-none-any.whl" in plain_files(str(root))
+    assert [name for name in plain_files(str(root)) if name.startswith("out")] == ["out/notes.txt"]
 
 
 def test_files_are_read_again_only_when_they_may_have_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +301,12 @@ class TestGit:
         state = self.state(root)
         assert untracked(state) == ["new.py", "out/y"]
         assert untracked(state, [os.path.realpath(root / "out"), "/elsewhere"]) == ["new.py"]
+
+    def test_what_hwb_built_earlier_is_no_source(self, root: Path) -> None:
+        _built(root / "wheels")
+        _write(root / "vendor" / "y-1.tar.gz")
+        (root / "wheels" / "notes.txt").touch()
+        assert untracked(self.state(root)) == ["vendor/y-1.tar.gz", "wheels/notes.txt"]
 
     def test_contents(self, root: Path) -> None:
         (root / "link").symlink_to("a.py")
