@@ -210,7 +210,11 @@ def _kinds(request: BuildRequest, source: Source) -> tuple[bool, bool]:
         if request.sdist:
             remedy = "leave --sdist out: a wheel is built from it"
             raise UsageError("the source is an sdist already", remedy=remedy)
+        if request.from_tree:
+            raise UsageError("the source is an sdist: there is no tree", remedy="leave out --from-tree")
         return False, True
+    if request.from_tree and request.sdist and not request.wheel:
+        raise UsageError("no wheel is asked for that could come from the tree", remedy="leave out --from-tree")
     if request.sdist is None and request.wheel is None:
         return True, True
     return bool(request.sdist), bool(request.wheel)
@@ -219,12 +223,11 @@ def _kinds(request: BuildRequest, source: Source) -> tuple[bool, bool]:
 def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptions:
     sdist, wheel = _kinds(request, source)
     configured = settings.get("build")
+    frontend = _frontend(request.frontend or configured["frontend"])
+    _check_own(request, frontend)
     lock = os.path.join(source.root, "pylock.build.toml") if request.locked else ""
     if lock and not os.path.isfile(lock):
         raise UsageError("there is no pylock.build.toml to obey", where=source.root, remedy="make it: hwb lock --build")
-    if lock and not (request.isolated and (request.frontend or configured["frontend"]) == "hwb"):
-        what = "--locked installs into hwb's own environments: not without isolation, nor with another front end"
-        raise UsageError(what, remedy="leave out --locked, or --no-isolation and --frontend")
     return BuildOptions(
         pythons=_interpreters(request, source.root, settings.get("python")),
         sdist=sdist,
@@ -239,8 +242,18 @@ def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptio
         lock=lock,
         env_pass=tuple(configured["env-pass"]),
         include=tuple(configured["include"]),
-        frontend=_frontend(request.frontend or configured["frontend"]),
+        frontend=frontend,
     )
+
+
+def _check_own(request: BuildRequest, frontend: str) -> None:
+    """What only hwb's own build environments can obey is refused where there is none."""
+    own = request.isolated and frontend == "hwb"
+    given = [("--locked", request.locked), ("--build-constraint", bool(request.constraints))]
+    for option, asked in given:
+        if asked and not own:
+            what = f"{option} is for hwb's own build environments: not without isolation, nor with another front end"
+            raise UsageError(what, remedy=f"leave out {option}, or --no-isolation and --frontend")
 
 
 def _frontend(name: str) -> str:

@@ -10,6 +10,7 @@ from hwb.errors import BuildError, CommandFailed, ToolNotFound
 
 if TYPE_CHECKING:
     from hwb.builder.options import BuildOptions
+    from hwb.pythons import Interpreter
 
 __all__ = ["run_frontend", "takes_uv_build"]
 
@@ -29,7 +30,7 @@ def run_frontend(folder: str, place: str, epoch: int, options: BuildOptions, *, 
     made: dict[str, str] = {}
     for number, interpreter in enumerate(options.pythons):
         out = os.path.join(place, f"out-{number}")
-        argv = _command(frontend or options.frontend, interpreter.path, folder, out, options, first=number == 0)
+        argv = _command(frontend or options.frontend, interpreter, folder, out, options, first=number == 0)
         _run(argv, folder, place, epoch, options)
         names = sorted(os.listdir(out) if os.path.isdir(out) else (), key=lambda name: not name.endswith(".tar.gz"))
         for name in names:
@@ -41,21 +42,22 @@ def run_frontend(folder: str, place: str, epoch: int, options: BuildOptions, *, 
     return list(made.values())
 
 
-def _command(frontend: str, python: str, folder: str, out: str, options: BuildOptions, *, first: bool) -> list[str]:
+def _command(
+    frontend: str, interpreter: Interpreter, folder: str, out: str, options: BuildOptions, *, first: bool
+) -> list[str]:
     kinds = ["--sdist"] if options.sdist and first else []
     kinds += ["--wheel"] if options.wheel else []
     if kinds == ["--sdist", "--wheel"] and not options.from_tree:
         kinds = []  # both front ends then build the wheel from the sdist
     if frontend == "uv":
-        program = _uv(python)
+        program = _uv(interpreter.path)
         extra = ["--no-build-isolation"] if not options.isolated else []
         extra += ["--offline"] if current().offline else []
-        flag = "--config-setting"
     else:
-        program = [_build_tool(), "-m", "build"]
+        program = [_build_tool(interpreter) if options.isolated else interpreter.path, "-m", "build"]
         extra = ["--no-isolation"] if not options.isolated else ["--installer", "uv"] if _has_uv() else []
-        flag = "--config-setting"
-    settings = [f"{flag}={key}={value}" for key, values in options.config_settings.items() for value in _each(values)]
+    given = options.config_settings.items()
+    settings = [f"--config-setting={key}={value}" for key, values in given for value in _each(values)]
     return [*program, *kinds, *(["--out-dir"] if frontend == "uv" else ["--outdir"]), out, *extra, *settings, folder]
 
 
@@ -78,12 +80,11 @@ def _uv(python: str) -> list[str]:
     return [uv, "build", "--no-python-downloads", "--python", python]
 
 
-def _build_tool() -> str:
-    """The Python of an environment that has `build` (which drives any interpreter of its own: that one)."""
-    from hwb import pythons
+def _build_tool(interpreter: Interpreter) -> str:
+    """The Python of an environment that has `build`, which builds for the interpreter that it runs on."""
     from hwb.isolation.venv import shared_environment
 
-    return shared_environment(pythons.running(), ["build[uv]" if _has_uv() else "build"], purpose="frontend").python
+    return shared_environment(interpreter, ["build[uv]" if _has_uv() else "build"], purpose="frontend").python
 
 
 def _run(argv: list[str], folder: str, place: str, epoch: int, options: BuildOptions) -> None:
@@ -96,6 +97,7 @@ def _run(argv: list[str], folder: str, place: str, epoch: int, options: BuildOpt
     # what decides where packages come from: a front end makes its own build environments
     installers = {name: value for name, value in outer.items() if _for_installers(name)}
     env = {**hook_environment("", place, epoch, more=options.env_pass), **installers}
+    env.update({"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"} if current().offline else {})
     env.update({name: outer[name] for name in ("HOME", "XDG_CACHE_HOME") if name in outer})
     with phase("build", os.path.basename(argv[0])):
         done = proc.run(argv, cwd=os.path.dirname(folder), env=env, check=False, capture=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,13 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         path.write_text(SCRIPT.format(folder=tmp_path, body=body))
         path.chmod(0o755)
         monkeypatch.setattr(hwb.isolation.backends, "find_uv", lambda: str(path))
-        monkeypatch.setattr(
-            hwb.isolation.venv, "shared_environment", lambda *_a, **_k: SimpleNamespace(python=str(path))
-        )
+
+        def shared(interpreter: pythons.Interpreter, *_a: object, **_k: object) -> SimpleNamespace:
+            with (tmp_path / "interpreters").open("a") as handle:
+                handle.write(f"{interpreter.path}\n")
+            return SimpleNamespace(python=str(path))
+
+        monkeypatch.setattr(hwb.isolation.venv, "shared_environment", shared)
         return path
 
     return make
@@ -104,13 +109,27 @@ def test_options_of_uv(tmp_path: Path, tool: Any, options: dict[str, Any], expec
 def test_build(
     tmp_path: Path, tool: Any, monkeypatch: pytest.MonkeyPatch, uv: bool, options: dict[str, Any], expected: list[str]
 ) -> None:
-    tool()
+    itself = replace(pythons.running(), path=str(tool()))
     if not uv:
         monkeypatch.setattr(hwb.isolation.backends, "find_uv", lambda: None)
-    run(tmp_path, frontend="build", **options)
+    # without isolation it is the `build` of the environment that was named
+    run(tmp_path, frontend="build", pythons=(itself,), **options)
     found = words(tmp_path)
     assert found[:2] == ["-m", "build"]
     assert [word for word in found[2:] if (word.startswith("--") and word != "--outdir") or word == "uv"] == expected
+
+
+def test_build_runs_on_the_interpreter_that_it_builds_for(tmp_path: Path, tool: Any) -> None:
+    tool()
+    other = replace(pythons.running(), path="/another/python")
+    run(tmp_path, frontend="build", pythons=(pythons.running(), other))
+    assert (tmp_path / "interpreters").read_text().split() == [pythons.running().path, "/another/python"]
+
+
+def test_no_network_is_told_to_build_and_its_installers(tmp_path: Path, tool: Any) -> None:
+    tool()
+    run(tmp_path, frontend="build", elsewhere="offline")
+    assert {"UV_OFFLINE=1", "PIP_NO_INDEX=1"} <= set((tmp_path / "environ").read_text().splitlines())
 
 
 def test_each_interpreter_gets_a_run_and_the_sdist_comes_from_the_first(tmp_path: Path, tool: Any) -> None:
