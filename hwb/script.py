@@ -49,8 +49,8 @@ def read_block(path: str) -> Block:
 
 
 def _parsed(content: str, where: str) -> Block:
-    from hwb.config import parse_toml
     from hwb.errors import ConfigError
+    from hwb.toml import parse_toml
 
     try:
         data = parse_toml(content)

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "hwb"
 RECIPES = ROOT / "recipes"
 
 FLOORS = (
-    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which",
+    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which toml installs",
     "config source fetch git digest snapshot project analysis target pythons artifacts store index pruning",
     "wheel isolation screen demo version matrix",
     "builder registry repair",

@@ -34,8 +34,8 @@ def load(path: str) -> dict[str, Any]:
 
 def _load_with_reasons(path: str) -> dict[str, Any]:
     """The slower way: it knows a parser for Python 3.10, and says where the mistake is."""
-    from hwb.config import load_toml
     from hwb.errors import ConfigError
+    from hwb.toml import load_toml
 
     try:
         return load_toml(path)

@@ -50,8 +50,11 @@ def read_setup_cfg(path: str) -> Legacy:
 def _parse(path: str) -> ConfigParser:
     import configparser
 
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = lambda optionstr: optionstr.lower().replace("-", "_")  # type: ignore[method-assign]
+    class Parser(configparser.ConfigParser):
+        def optionxform(self, optionstr: str) -> str:
+            return optionstr.lower().replace("-", "_")
+
+    parser = Parser(interpolation=None)
     try:
         with open(path, encoding="utf-8") as handle:
             parser.read_file(handle)

@@ -113,7 +113,7 @@ def _write(
     for member in members:
         if member.kind == DIRECTORY:
             place = os.path.join(target, *member.name.split("/"))
-            os.chmod(place, 0o755)  # noqa: PTH101 - pathlib costs start-up time
+            os.chmod(place, 0o755)
             _set_time(place, member)
 
 
@@ -123,7 +123,7 @@ def _write_file(place: str, member: Member, blocks: Iterator[bytes]) -> None:
     with open(place, "xb", buffering=0) as out:
         for block in blocks:
             write_all(out.fileno(), block)
-    os.chmod(place, 0o755 if member.mode & 0o100 else 0o644)  # noqa: PTH101 - as above
+    os.chmod(place, 0o755 if member.mode & 0o100 else 0o644)
     _set_time(place, member)
 
 
@@ -139,7 +139,7 @@ def _write_links(path: str, target: str, top: str, members: tuple[Member, ...]) 
     for member in links:
         place = os.path.join(target, *member.name.split("/"))
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.symlink(member.linkname, place)  # noqa: PTH211 - as above
+        os.symlink(member.linkname, place)
     inside = os.path.realpath(top)
     for member in links:
         reached = os.path.realpath(os.path.join(target, *member.name.split("/")))

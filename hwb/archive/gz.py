@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from hwb.archive.names import plain_errors, refuse
@@ -84,11 +85,15 @@ def _decompress(path: str, decoder: Any, packed: bytes) -> bytes:
     try:
         with plain_errors(path):
             block: bytes = decoder.decompress(packed, _BLOCK << 2)
-    except Exception as error:  # lzma.LZMAError has no base class but Exception, and importing lzma costs
-        if type(error).__name__ == "LZMAError":
-            raise refuse(path, f"is damaged: {error}", rule="archive-damage") from error
-        raise
+    except _lzma_errors() as error:
+        raise refuse(path, f"is damaged: {error}", rule="archive-damage") from error
     return block
+
+
+def _lzma_errors() -> tuple[type[Exception], ...]:
+    """LZMAError (which only derives from Exception), where an xz stream had lzma imported: nothing else raises it."""
+    lzma = sys.modules.get("lzma")
+    return () if lzma is None else (lzma.LZMAError,)
 
 
 def _drain(decoder: Any, target: IO[bytes], done: _Counter) -> None:

@@ -18,6 +18,8 @@ from hwb.archive.tarheaders import BLOCK, KINDS, Header, parse_header, parse_pax
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from _typeshed import WriteableBuffer
+
     from hwb.archive.names import StandardLimits
     from hwb.errors import ValidationError
 
@@ -296,11 +298,11 @@ class SdistReader:
 
     def open(self, member: Member) -> IO[bytes]:
         """The bytes of a regular member as a stream."""
-        return _Stream(self.blocks(member))  # type: ignore[return-value] # all that tarfile and shutil ask of it
+        return io.BufferedReader(_Stream(self.blocks(member)), _READ)
 
 
-class _Stream(io.BufferedIOBase):
-    """What tarfile wants to copy from: `read` gives as many bytes as it was asked for, until the end."""
+class _Stream(io.RawIOBase):
+    """Blocks of bytes as a stream."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -309,16 +311,13 @@ class _Stream(io.BufferedIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        wanted = [self._left]
-        have = len(self._left)
-        while (size is None or size < 0 or have < size) and (block := next(self._blocks, b"")):
-            wanted.append(block)
-            have += len(block)
-        data = b"".join(wanted)
-        cut = len(data) if size is None or size < 0 else size
-        self._left = data[cut:]
-        return data[:cut]
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        room = memoryview(buffer)
+        data = self._left or next(self._blocks, b"")
+        count = min(len(room), len(data))
+        room[:count] = data[:count]
+        self._left = data[count:]
+        return count
 
 
 def top_of(members: tuple[Member, ...]) -> str:

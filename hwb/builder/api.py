@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hwb.artifacts import Artifact
-    from hwb.builder.note import Dependencies
-    from hwb.builder.options import Built
+    from hwb.builder.options import Built, Dependencies
     from hwb.pythons import Interpreter
     from hwb.source import ResolvedSource
 

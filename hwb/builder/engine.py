@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwb.builder.backend import Backend, phase
-from hwb.builder.options import BuildOptions, Built, Source
+from hwb.builder.options import BuildOptions, Built, Dependencies, Source
 from hwb.context import current, use
 from hwb.errors import AnalyzeError, BuildError, OutputError, ValidationError
 
@@ -135,8 +135,6 @@ class _Build:
                 return self._built(_hand_over(made, self._out_dir), memory, cached=False)
 
     def _built(self, files: Sequence[str], memory: Memory, *, cached: bool) -> Built:
-        from hwb.builder.note import Dependencies
-
         sdist = next((path for path in files if path.endswith(".tar.gz")), None)
         wheels = tuple(path for path in files if path.endswith(".whl"))
         depends = Dependencies(
@@ -180,8 +178,13 @@ class _Build:
     def _tree_root(self) -> str:
         return os.path.realpath(self._source.root)
 
-    def _copied(self) -> _Copy:
-        return _Copy(self._tree, os.path.join(self._place, "source"))
+    @contextmanager
+    def _copied(self) -> Iterator[str]:
+        """The project's directory in a snapshot."""
+        from hwb.snapshot import snapshot
+
+        with snapshot(self._tree, os.path.join(self._place, "source")) as copy:
+            yield copy.path
 
     def _checked_sdist(self, packed: str, stack: ExitStack) -> SdistReader:
         from hwb.builder.files import check_untracked
@@ -286,21 +289,6 @@ class _Build:
                 else:
                     self._checked_sdist(path, stack)
         return made
-
-
-class _Copy:
-    """A snapshot as a context manager that gives the project's directory in it."""
-
-    def __init__(self, tree: Tree, target: str) -> None:
-        from hwb.snapshot import snapshot
-
-        self._manager = snapshot(tree, target)
-
-    def __enter__(self) -> str:
-        return self._manager.__enter__().path
-
-    def __exit__(self, *exc: object) -> None:
-        self._manager.__exit__(*exc)  # type: ignore[arg-type]
 
 
 class _Explained:

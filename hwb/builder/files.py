@@ -43,7 +43,7 @@ def reads_only(project: Project, *, release: bool) -> bool:
 
 def _plugged(pyproject: str) -> bool:
     """Whether the project's own code takes part: hatchling's hooks and version sources, poetry's build script."""
-    from hwb.config import load_toml
+    from hwb.toml import load_toml
 
     tool = load_toml(pyproject).get("tool", {})
     hatch, poetry = _table(tool, "hatch"), _table(tool, "poetry")
@@ -68,7 +68,7 @@ def include_patterns(project: Project, more: Sequence[str]) -> tuple[str, ...]:
     """Git pathspecs of files that are ignored and ship nevertheless: hatchling's `artifacts`, and the setting's."""
     found = [f":(glob){pattern}" for pattern in more]
     if project.build_system.backend == "hatchling.build" and project.has_pyproject:
-        from hwb.config import load_toml
+        from hwb.toml import load_toml
 
         tool = load_toml(os.path.join(project.root, "pyproject.toml")).get("tool", {})
         build = _table(_table(tool, "hatch"), "build")

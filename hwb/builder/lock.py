@@ -78,7 +78,7 @@ def read_lock(path: str) -> Lock:
 
 @lru_cache(maxsize=8)
 def _read(path: str, _size: int, _changed: int) -> Lock:
-    from hwb.config import load_toml
+    from hwb.toml import load_toml
 
     data = load_toml(path)
     reader = _Reader(path)

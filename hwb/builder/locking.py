@@ -256,7 +256,7 @@ def _pip_report(installer: Installer, needs: Needs, path: str, known: str) -> li
 
 
 def _constraints(known: str) -> list[str]:
-    from hwb.config import parse_toml
+    from hwb.toml import parse_toml
 
     rows = parse_toml(known).get("packages", []) if known else []
     return [f"{row['name']}=={row['version']}" for row in rows if "version" in row and "archive" not in row]

@@ -8,39 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hwb.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from hwb.builder.options import BuildOptions, Source
-    from hwb.builder.results import Kept
+    from hwb.builder.options import Dependencies
     from hwb.project import Project
     from hwb.snapshot import Tree
 
-__all__ = ["Dependencies", "write_note"]
-
-
-class Dependencies:
-    """What one finished build depended on.
-
-    `kept` are its files in the store, `until` tells the Unix time to which they are valid.
-    """
-
-    __slots__ = ("kept", "options", "project", "source", "tree", "until")
-
-    def __init__(
-        self,
-        source: Source,
-        tree: Tree,
-        project: Project,
-        options: BuildOptions,
-        kept: tuple[Kept, ...],
-        until: Callable[[], float],
-    ) -> None:
-        self.source = source
-        self.tree = tree
-        self.project = project
-        self.options = options
-        self.kept = kept
-        self.until = until
+__all__ = ["write_note"]
 
 
 def write_note(

@@ -9,12 +9,14 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from hwb.builder.note import Dependencies
+    from hwb.builder.results import Kept
+    from hwb.project import Project
     from hwb.pythons import Interpreter
+    from hwb.snapshot import Tree
 
-__all__ = ["BuildOptions", "Built", "Source"]
+__all__ = ["BuildOptions", "Built", "Dependencies", "Source"]
 
 
 class Source(NamedTuple):
@@ -63,6 +65,20 @@ class BuildOptions(NamedTuple):
     """Another place than the project's own to build at (`--reproduce`)."""
     prepared: str = ""
     """A Python whose environment has the build requirements already and belongs to this build alone."""
+
+
+class Dependencies(NamedTuple):
+    """What one finished build depended on.
+
+    `kept` are its files in the store, `until` tells the Unix time to which they are valid.
+    """
+
+    source: Source
+    tree: Tree
+    project: Project
+    options: BuildOptions
+    kept: tuple[Kept, ...]
+    until: Callable[[], float]
 
 
 class Built(NamedTuple):

@@ -376,13 +376,14 @@ def _shown(path: str) -> str:
     return min(relative, path, key=len)
 
 
-def _size(size: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size_in_next = size / 1000
-        size = size_in_next  # type: ignore[assignment]
-    return f"{size:.1f} GB"
+def _size(count: float) -> str:
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"
 
 
 def _as_json(result: BuildResult) -> dict[str, Any]:

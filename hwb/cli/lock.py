@@ -109,7 +109,7 @@ def _interpreters(root: str, words: Sequence[str]) -> list[Interpreter]:
 
 
 def _packages(text: str) -> list[str]:
-    from hwb.config import parse_toml
+    from hwb.toml import parse_toml
 
     return [f"{row['name']} {row.get('version', '')}".rstrip() for row in parse_toml(text)["packages"]] or ["nothing"]
 

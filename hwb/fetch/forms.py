@@ -169,7 +169,7 @@ def _url(url: str, scheme: str, certain: bool) -> SourceSpec:
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").removeprefix("www.")
-        parts.port  # noqa: B018 - raises when it is no number
+        _ = parts.port  # ValueError when it is no number
     except ValueError as error:
         raise SourceError(f"{hidden(url)} is no URL: {error}", remedy=f"write {FORMS}") from error
     if not host:

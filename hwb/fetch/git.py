@@ -361,7 +361,8 @@ def _pointers(git: _Repository) -> Iterator[str]:
     """Files of the tree (relative paths) whose content is in Git LFS and not here."""
     if not _uses_lfs(git):
         return
-    for name in git.must("ls-files", "-z", "--", ":(attr:filter=lfs)").output.split(b"\0"):  # type: ignore[union-attr]
+    listed = git.must("ls-files", "-z", "--", ":(attr:filter=lfs)").output or b""
+    for name in listed.split(b"\0"):
         place = os.path.join(git.folder, os.fsdecode(name))
         if name and os.path.isfile(place):
             with open(place, "rb") as handle:

@@ -150,7 +150,7 @@ def _places() -> Iterator[str]:
 
 
 def _is_uv(path: str) -> bool:
-    from hwb.pythons import is_shim
+    from hwb.installs import is_shim
 
     if not os.path.isfile(path) or not os.access(path, os.X_OK) or is_shim(path):
         return False

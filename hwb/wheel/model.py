@@ -252,8 +252,8 @@ class SdistSubject:
         member = f"{self.reader.top}/pyproject.toml"
         if member not in self.names:
             return None
-        from hwb.config import parse_toml
         from hwb.errors import ConfigError
+        from hwb.toml import parse_toml
 
         try:
             return parse_toml(self.reader.read(member), member), ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hwb import pythons
+from hwb import installs, pythons
 from hwb.context import Context, use
 from hwb.errors import DependencyError, HwbError, OfflineError
 from hwb.isolation import VenvConfig, VenvIsolation, backends, installing
@@ -271,7 +271,7 @@ def fresh_python(env: Path) -> str:
 @pytest.mark.uv
 @pytest.mark.parametrize("minor", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_any_python_that_is_here(minor: str, tmp_path: Path) -> None:
-    known = [candidate for candidate in pythons.scan() if candidate.version[:2] == tuple(map(int, minor.split(".")))]
+    known = [candidate for candidate in installs.scan() if candidate.version[:2] == tuple(map(int, minor.split(".")))]
     if not known:
         pytest.skip(f"no Python {minor} here")
     interpreter = pythons.find(minor)

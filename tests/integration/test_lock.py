@@ -16,11 +16,11 @@ import pytest
 
 from hwb import pythons
 from hwb.builder.lock import locked_pins
-from hwb.config import parse_toml
 from hwb.context import Context, use
 from hwb.errors import DependencyError
 from hwb.isolation.backends import PipInstaller, UvInstaller, choose
 from hwb.store import open_store
+from hwb.toml import parse_toml
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Project

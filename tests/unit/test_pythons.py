@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwb import proc, pythons
+from hwb import installs, proc, pythons
 from hwb.context import CancelToken, Context, use
 from hwb.errors import Cancelled, CommandFailed, CommandTimeout, ConfigError, InterpreterNotFound, UsageError
-from hwb.pythons import Candidate, Interpreter, Spec, find, parse_spec, running, scan
+from hwb.pythons import Interpreter, Spec, find, parse_spec, running
+
+from .machines import environ, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,170 +93,6 @@ def test_allows_is_contains_with_an_unknown_rest(wanted: list[int], known: list[
     assert not spec.contains(version) or spec.allows(version)
     if len(known) >= len(wanted):
         assert spec.contains(version) == spec.allows(version)
-
-
-# ------------------------------------------------------------------------------------------------------------ scan
-
-
-def program(path: Path, head: bytes = b"\x7fELF fake") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(head)
-    path.chmod(0o755)
-    return path
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty machine below tmp_path/home, with a system directory, and without the running interpreter."""
-    monkeypatch.setattr(pythons, "_SYSTEM_DIRS", (str(tmp_path / "usr/bin"),))
-    monkeypatch.setattr(pythons, "_KEG_DIRS", (str(tmp_path / "brew/opt"),))
-    monkeypatch.setattr(pythons, "_FRAMEWORKS", str(tmp_path / "Frameworks"))
-    monkeypatch.setattr(pythons, "_OPT_PYTHON", str(tmp_path / "opt/python"))
-    monkeypatch.setattr(pythons, "_running_candidate", lambda: None)
-    monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path
-
-
-def environ(machine: Path, **variables: str) -> dict[str, str]:
-    return {"HOME": str(machine / "home"), **variables}
-
-
-def seen(machine: Path, **variables: str) -> list[tuple[str, tuple[int, ...], str]]:
-    found = scan(environ(machine, **variables))
-    return [(os.path.relpath(candidate.path, machine), candidate.version, candidate.source) for candidate in found]
-
-
-@posix
-def test_every_source_in_order(machine: Path) -> None:
-    program(machine / "opt/python/cp310-cp310/bin/python3.10")
-    program(machine / "opt/python/3.9/bin/python3")
-    program(machine / "Frameworks/3.11/bin/python3.11")
-    program(machine / "brew/opt/python@3.12/bin/python3.12")
-    program(machine / "usr/bin/python3.8")
-    program(machine / "path/python3.13")
-    program(machine / "home/.asdf/installs/python/3.7.1/bin/python3.7")
-    program(machine / "home/.local/share/mise/installs/python/3.14.0/bin/python3.14")
-    program(machine / "home/.pyenv/versions/3.12.1/bin/python3.12")
-    program(machine / "home/.pyenv/versions/3.12.10/bin/python3.12")
-    program(machine / "home/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu/bin/python3.12")
-    assert seen(machine, PATH=f"{os.pathsep}{machine / 'path'}") == [
-        ("home/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu/bin/python3.12", (3, 12, 3), "uv"),
-        ("home/.pyenv/versions/3.12.10/bin/python3.12", (3, 12, 10), "pyenv"),
-        ("home/.pyenv/versions/3.12.1/bin/python3.12", (3, 12, 1), "pyenv"),
-        ("home/.local/share/mise/installs/python/3.14.0/bin/python3.14", (3, 14, 0), "mise"),
-        ("home/.asdf/installs/python/3.7.1/bin/python3.7", (3, 7, 1), "asdf"),
-        ("path/python3.13", (3, 13), "PATH"),
-        ("usr/bin/python3.8", (3, 8), "system"),
-        ("brew/opt/python@3.12/bin/python3.12", (3, 12), "system"),
-        ("Frameworks/3.11/bin/python3.11", (3, 11), "system"),
-        ("opt/python/cp310-cp310/bin/python3.10", (3, 10), "opt"),
-        ("opt/python/3.9/bin/python3", (3, 9), "opt"),
-    ]
-
-
-@posix
-@pytest.mark.parametrize(
-    ("variable", "below", "source"),
-    [
-        ("UV_PYTHON_INSTALL_DIR", "cpython-3.12.1-linux", "uv"),
-        ("XDG_DATA_HOME", "uv/python/cpython-3.12.1-linux", "uv"),
-        ("PYENV_ROOT", "versions/3.12.1", "pyenv"),
-        ("MISE_DATA_DIR", "installs/python/3.12.1", "mise"),
-        ("ASDF_DATA_DIR", "installs/python/3.12.1", "asdf"),
-    ],
-)
-def test_the_managers_own_variables(machine: Path, variable: str, below: str, source: str) -> None:
-    program(machine / "elsewhere" / below / "bin/python3.12")
-    found = seen(machine, **{variable: str(machine / "elsewhere")})
-    assert found == [(f"elsewhere/{below}/bin/python3.12", (3, 12, 1), source)]
-
-
-@posix
-@pytest.mark.parametrize(
-    "name",
-    ["pypy3.10-7.3.1", "3.13.0t", "myenv", "3", "3.13.0+freethreaded", "cp313-cp313t", "miniconda3-latest", "3.x"],
-)
-def test_other_installs_are_left_out(machine: Path, name: str) -> None:
-    program(machine / "home/.pyenv/versions" / name / "bin/python3")
-    assert seen(machine) == []
-
-
-@posix
-@pytest.mark.parametrize(("name", "version"), [("3.15-dev", (3, 15)), ("3.14.0rc2", (3, 14)), ("3.14.0a1", (3, 14))])
-def test_a_prerelease_counts_as_less_than_the_release(machine: Path, name: str, version: tuple[int, ...]) -> None:
-    program(machine / f"home/.pyenv/versions/{name}/bin/python3")
-    assert [candidate[1] for candidate in seen(machine)] == [version]
-    assert version < (*version, 0)
-
-
-@posix
-def test_an_install_without_an_executable_is_left_out(machine: Path) -> None:
-    (machine / "home/.pyenv/versions/3.12.1/bin").mkdir(parents=True)
-    assert seen(machine) == []
-
-
-@posix
-def test_shims_are_left_out(machine: Path) -> None:
-    program(machine / "home/.pyenv/shims/python3.12", b"#!/usr/bin/env bash\nexec pyenv exec python3.12\n")
-    program(machine / "elsewhere/shims/python3.11")
-    program(machine / "bin/python3.10", b"#!/bin/sh\nexec asdf exec python3.10\n")
-    mise = program(machine / "bin/mise")
-    (machine / "bin/python3.9").symlink_to(mise)
-    program(machine / "bin/python3.8", b"")
-    directories = [machine / "home/.pyenv/shims", machine / "elsewhere/shims", machine / "bin"]
-    assert seen(machine, PATH=os.pathsep.join(map(str, directories))) == []
-
-
-@posix
-def test_names_on_the_path(machine: Path) -> None:
-    for name in ("python3.12", "python3.13t", "python3-config", "python3.12-config", "pythonw", "python2.7"):
-        program(machine / "bin" / name)
-    program(machine / "bin/other-python3")
-    program(machine / "bin/pypy3.10")
-    (machine / "bin/python3").symlink_to("pypy3.10")
-    (machine / "bin/python3.11").symlink_to("gone")
-    program(machine / "more/python")
-    path = f"{machine / 'bin'}{os.pathsep}{machine / 'more'}{os.pathsep}{machine / 'missing'}"
-    assert seen(machine, PATH=path) == [
-        ("bin/python3.12", (3, 12), "PATH"),
-        ("bin/python2.7", (2, 7), "PATH"),
-        ("more/python", (), "PATH"),
-    ]
-
-
-@posix
-def test_one_program_under_many_names_is_seen_once_by_its_best(machine: Path) -> None:
-    program(machine / "bin/python3.12")
-    (machine / "bin/python3").symlink_to("python3.12")
-    (machine / "bin/python").symlink_to("python3")
-    (machine / "usr").mkdir()
-    (machine / "usr/bin").symlink_to(machine / "bin")
-    assert seen(machine, PATH=str(machine / "bin")) == [("bin/python3.12", (3, 12), "PATH")]
-
-
-def test_apples_stand_in_needs_the_developer_tools(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(os, "access", lambda path, mode: True)
-    tools = False
-    monkeypatch.setattr(os.path, "isdir", lambda path: tools)
-    assert not pythons._plausible("/usr/bin/python3")
-    tools = True
-    assert pythons._plausible("/usr/bin/python3")
-
-
-def test_the_windows_places_are_looked_at(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    found = {source: directory for source, directory, _ in pythons._version_dirs({"APPDATA": "roaming"}, "home")}
-    assert found["uv"] == os.path.join("roaming", "uv", "data", "python")
-    program(machine / "cpython-3.12.1-windows/python.exe")
-    [candidate] = pythons._installs(str(machine), "uv", "cpython-")
-    assert candidate.path.endswith("python.exe")
-    assert pythons._holds_shims(os.path.join("Microsoft", "WindowsApps"))
-
-
-def test_nothing_is_executed(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: pytest.fail("something was started"))
-    scan(environ(machine, PATH=os.environ["PATH"]))
 
 
 # ------------------------------------------------------------------------------------------------------------ find
@@ -472,7 +310,9 @@ def test_the_running_interpreter_lies_outside_of_environments() -> None:
         assert not here.path.startswith(os.path.join(sys.prefix, ""))
     assert here.source == "running"
     assert here.identity == running().identity
-    assert scan({"HOME": "/nowhere"})[0] == Candidate(here.path, tuple(sys.version_info[:3]), "running")
+    assert installs.scan({"HOME": "/nowhere"})[0] == installs.Candidate(
+        here.path, tuple(sys.version_info[:3]), "running"
+    )
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -480,21 +320,21 @@ def test_old_pythons_do_not_say_what_their_environment_was_made_from(tmp_path: P
     base = program(tmp_path / "base/bin/python3")
     inside = str(tmp_path / "venv/bin/python")
     prefixes = (str(tmp_path / "venv"), str(tmp_path / "base"))
-    assert pythons._base(inside, *prefixes, str(base) if known else inside) == str(base)
-    assert pythons._base("", *prefixes, "") == str(base)
-    assert pythons._base("", "/same", "/same", "") == ""
+    assert installs.base_executable(inside, *prefixes, str(base) if known else inside) == str(base)
+    assert installs.base_executable("", *prefixes, "") == str(base)
+    assert installs.base_executable("", "/same", "/same", "") == ""
 
 
 def test_an_embedded_python_may_know_no_executable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pythons, "_base", lambda *names: "")
-    assert pythons._running_candidate() is None
+    monkeypatch.setattr(installs, "base_executable", lambda *names: "")
+    assert installs.running_candidate() is None
     with pytest.raises(InterpreterNotFound, match="does not know"):
         running()
 
 
 def test_a_running_python_with_another_abi_is_only_found_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "abiflags", "t", raising=False)
-    assert pythons._running_candidate() is None
+    assert installs.running_candidate() is None
 
 
 def test_the_identity_of_a_removed_interpreter() -> None:

@@ -20,11 +20,11 @@ from hwb.builder.environments import Environments
 from hwb.builder.lock import Lock, LockedFile, LockedPackage, Target, locked_pins, read_lock, refused
 from hwb.builder.locking import Needs, build_needs, lock_text, render, resolve
 from hwb.builder.options import BuildOptions
-from hwb.config import parse_toml
 from hwb.errors import ConfigError, DependencyError, HwbError, RefusedError, ToolNotFound
 from hwb.isolation.installing import Outcome
 from hwb.proc import Completed
 from hwb.pythons import Interpreter
+from hwb.toml import parse_toml
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 OLD = Interpreter("/opt/python3.9", "3.9.18", "cpython", "path")
