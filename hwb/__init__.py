@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hwb.artifacts import Artifact
     from hwb.builder.api import BuildResult, build
-    from hwb.builder.documented import BuildEngine
+    from hwb.builder.facade import BuildEngine
     from hwb.declare import param, parametrize, recipe
     from hwb.errors import (
         BuildError,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Artifact": "hwb.artifacts",
-    "BuildEngine": "hwb.builder.documented",
+    "BuildEngine": "hwb.builder.facade",
     "BuildError": "hwb.errors",
     "BuildResult": "hwb.builder.api",
     "Cancelled": "hwb.errors",

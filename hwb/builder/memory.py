@@ -110,7 +110,7 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         "frontend": options.frontend,
         "constraints": "\n".join(options.constraints),
         "lock": sha256_file(options.lock) if options.lock else "",
-        "release": str(options.release),
+        "for a release": "yes" if options.release else "no",
         **variables,
     }
     if may_compile(project):

@@ -312,6 +312,10 @@ class _Run:
         finally:
             restore()
             services.close()
+        if services.shared:  # something was built, so the store has grown
+            from hwb.pruning import prune_sometimes
+
+            prune_sometimes()
         why = received[0] if received else scheduler.interrupted
         return outcomes, exit_code(outcomes, _SIGNALS.get(why, 1) if why else 0)
 

@@ -98,3 +98,18 @@ def test_outside_of_a_run_nothing_is_logged_or_emitted() -> None:
     assert os.write(sink.fileno(), b"x") == 1
     assert sink.fileno() == sink.fileno()
     context.announce_group(1, False)
+
+
+def test_a_switch_may_be_thrown_by_who_is_about_to_listen() -> None:
+    """A signal handler runs in the middle of a method of the same token: here, where a descriptor is asked for."""
+    token, heard = CancelToken(), []
+
+    class Interrupted(list):  # type: ignore[type-arg]
+        def append(self, callback: object) -> None:
+            super().append(callback)
+            token.cancel("signal")  # the lock is held by this very thread
+
+    token._callbacks = Interrupted()
+    token.on_cancel(heard.append)
+    assert token.reason == "signal"
+    assert heard == ["signal"]

@@ -100,7 +100,7 @@ def test_nothing_changed_is_a_hit(project: Path, tmp_path: Path, events: list[di
     ("options", "why"),
     [
         ({"config_settings": {"a": "b"}}, 'config settings: {} -> {"a": "b"}'),
-        ({"release": True}, "release: False -> True"),
+        ({"release": True}, "for a release: no -> yes"),
         ({"wheel": False}, "kinds: sdist=True wheel=True from-tree=False of=False -> sdist=True wheel=False"),
         ({"from_tree": True}, "from-tree=True"),
         ({"env_pass": ("MY_*",)}, "variable MY_FLAG: unset -> 1"),

@@ -75,9 +75,11 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def ask(way: str, tmp_path: Path) -> Ask:
+def ask(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Call a hook of a backend whose code is given; what came of it as one word and its content."""
     name, _, minor = way.partition("-")
+    if name == "pyproject":  # CPython takes byte code of the same second and size for the file's: the peer as well
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     try:
         python = pythons.find(minor).path if minor and name != "pyproject" else sys.executable
     except InterpreterNotFound:

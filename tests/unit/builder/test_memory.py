@@ -42,7 +42,7 @@ def test_the_same_question_twice(project: Path) -> None:
         ({"from_tree": True}, "kinds"),
         ({"config_settings": {"a": ["b"]}}, "config settings"),
         ({"frontend": "uv"}, "frontend"),
-        ({"release": True}, "release"),
+        ({"release": True}, "for a release"),
         ({"pythons": (SimpleNamespace(identity="another"),)}, "interpreter"),
     ],
 )

@@ -6,12 +6,14 @@ import os
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hwb import context
 from hwb.builder import zygote
+from hwb.builder.hooks import HookRunner
 from hwb.builder.zygote import Zygotes, available
 from hwb.store import open_store
 
@@ -139,3 +141,27 @@ class TestLearning:
         found._process.wait()
         with open(tmp_path / "log", "ab") as log, pytest.raises(OSError):
             found.fork(str(tmp_path / "job.json"), log.fileno())
+
+
+@linux
+def test_more_than_a_thousand_files_are_open(tmp_path: Path) -> None:
+    """select() takes no descriptor from 1024 on; a release engineer's shell allows many more."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this machine allows no 1024 open files")
+    (tmp_path / "be.py").write_text("def get_requires_for_build_wheel(config_settings=None):\n    return ['x']\n")
+    job = {"hook": "get_requires_for_build_wheel", "backend": "be", "backend_path": ["."], "arguments": []}
+    with ExitStack() as stack:
+        if soft != resource.RLIM_INFINITY and soft < 2048:
+            stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+        for _ in range(1100):
+            stack.callback(os.close, os.dup(0))
+        zygotes = stack.enter_context(Zygotes())
+        stack.enter_context(context.use(context.Context(shared={"zygotes": zygotes})))
+        runner = HookRunner(sys.executable, "an-environment", dict(os.environ), str(tmp_path / "place"))
+        for _ in range(2):
+            answer = runner.run({**job, "config_settings": None, "source_dir": str(tmp_path)}, in_tree=True)
+            assert answer["value"] == ["x"]
