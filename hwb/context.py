@@ -87,6 +87,9 @@ class CancelToken:
                     self._write_fd = -1
             return self._read_fd
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Give the descriptors back; the token can still be asked."""
         with self._lock:
@@ -122,6 +125,11 @@ class NullSink:
 
     def write(self, text: str) -> None:
         """Drop it."""
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _no_event(kind: str, **fields: Any) -> None:

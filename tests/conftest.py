@@ -130,4 +130,10 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def unmeasured() -> dict[str, str]:
+    """The environment for a test of imports: what measures coverage in child processes imports things of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COV", "COVERAGE"))}
+
+
 _SERVICES = ("NO_COLOR", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "TF_BUILD")

@@ -224,8 +224,8 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sessions", "--list"]], ids=" ".join)
-def test_b4_10_starting_up_imports_little(arguments, tmp_path):
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_b4_10_starting_up_imports_little(arguments, tmp_path, unmeasured):
+    environ = {**unmeasured, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "hwb", *arguments],
         capture_output=True, text=True, cwd=tmp_path, env=environ, check=False,

@@ -90,11 +90,28 @@ def _become_watcher(read_fd: int, run_id: str, report: str) -> None:
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         os.dup2(read_fd, 3)
-        os.closerange(4, 256)
+        _close_all_but(4)
         watch(3, run_id, report)
         code = 0
     finally:
         os._exit(code)
+
+
+def _close_all_but(count: int) -> None:
+    """Close every descriptor from `count` on: hwb's own end of the pipe is one of them, and would keep it open."""
+    try:
+        numbers = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:  # no such directory here (a bare chroot)
+        import resource
+
+        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1 << 16
+        numbers = list(range(limit if 0 < limit < most else most))
+    for number in numbers:
+        if number >= count:
+            try:
+                os.close(number)
+            except OSError:
+                pass  # what listed the directory
 
 
 def watch(read_fd: int, run_id: str, report: str) -> None:

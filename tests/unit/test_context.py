@@ -113,3 +113,19 @@ def test_a_switch_may_be_thrown_by_who_is_about_to_listen() -> None:
     token.on_cancel(heard.append)
     assert token.reason == "signal"
     assert heard == ["signal"]
+
+
+def test_what_is_forgotten_gives_its_descriptors_back() -> None:
+    """A library calls hwb thousands of times in one process."""
+
+    def lowest() -> int:
+        number = os.dup(0)
+        os.close(number)
+        return number
+
+    before = lowest()
+    for _ in range(5):
+        token, sink = CancelToken(), NullSink()
+        assert token.fileno() != sink.fileno()
+    del token, sink
+    assert lowest() == before

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,8 +140,12 @@ def test_links_that_leave(root: Path, target: str, to: str) -> None:
 
 
 def test_a_file_nobody_can_read(root: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(source: str, *_others: object) -> int:
-        raise PermissionError(13, "Permission denied", source)
+    original = os.open
+
+    def refuse(source: str, *others: Any, **options: Any) -> int:
+        if os.fspath(source).startswith(str(root)):
+            raise PermissionError(13, "Permission denied", source)
+        return original(source, *others, **options)  # what removes the copy opens directories
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(SourceError, match="cannot be copied: Permission denied"), snapshot(str(root), target):

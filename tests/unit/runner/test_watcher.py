@@ -125,12 +125,12 @@ def test_the_forked_child_never_returns(monkeypatch: pytest.MonkeyPatch, report:
 
     monkeypatch.setattr(os, "setsid", lambda: calls.append("setsid"))
     monkeypatch.setattr(os, "dup2", lambda source, target: calls.append(target))
-    monkeypatch.setattr(os, "closerange", lambda low, high: calls.append((low, high)))
+    monkeypatch.setattr(watcher, "_close_all_but", lambda count: calls.append(("but", count)))
     monkeypatch.setattr(os, "_exit", leave)
     monkeypatch.setattr(watcher, "watch", lambda fd, run, path: calls.append((fd, run, path)))
     with pytest.raises(Left):
         watcher._become_watcher(9, "run", "report")
-    assert calls == ["setsid", 0, 1, 2, 3, (4, 256), (3, "run", "report"), ("left", 0)]
+    assert calls == ["setsid", 0, 1, 2, 3, ("but", 4), (3, "run", "report"), ("left", 0)]
     monkeypatch.setattr(watcher, "watch", lambda *_: 1 / 0)
     with pytest.raises(Left):
         watcher._become_watcher(9, "run", "report")
@@ -163,6 +163,36 @@ def test_a_process_of_its_own(
     assert process.wait(10) == -signal.SIGKILL
     assert statuses(report)[0] == "killed"
     assert not folder.exists()
+
+
+def test_without_a_directory_of_descriptors_the_usual_numbers_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> list[str]:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    closed: list[int] = []
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "close", closed.append)
+    watcher._close_all_but(4)
+    monkeypatch.undo()
+    assert closed[0] == 4
+    assert 200 < len(closed) <= 1 << 16
+
+
+def test_many_open_files_do_not_keep_the_pipe_open(monkeypatch: pytest.MonkeyPatch, report: Path, sleeper: Any) -> None:
+    """A program that has hundreds of files open: hwb's end of the pipe is beyond all that are usually closed."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    process = sleeper()
+    held = [os.dup(0) for _ in range(400)]
+    try:
+        own = Watcher("watched", str(report))
+        assert own._write_fd > 400
+        own.group(process.pid)
+        end_abruptly(own)
+        assert process.wait(10) == -signal.SIGKILL
+        own.close()
+    finally:
+        for number in held:
+            os.close(number)
 
 
 @pytest.mark.parametrize("threaded", [False, True])
