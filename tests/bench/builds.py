@@ -8,7 +8,6 @@ exit code 1.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import run
+from telling import parse, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -367,12 +367,6 @@ def sha256(path: Path) -> str:
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def table(rows: list[Measured]) -> str:
-    head = ["work", "peer", "peer's", "hwb's", "ratio", "must", "aim", "ok"]
-    lines = [head, ["---"] * len(head), *(measured.cells() for measured in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
 def write_json(path: Path, rows: list[Measured]) -> None:
     told = [
         {
@@ -388,27 +382,12 @@ def write_json(path: Path, rows: list[Measured]) -> None:
     path.write_text(json.dumps({"python": sys.version, "rows": told}, indent=1) + "\n")
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    known = [row.name for row in ROWS]
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", default=",".join(known), help=f"some of {', '.join(known)}")
-    parser.add_argument("--runs", type=int, default=5, help="measured runs of each command (default 5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    options = parser.parse_args(arguments)
-    options.rows = options.rows.split(",")
-    if unknown := [name for name in options.rows if name not in known]:
-        parser.error(f"unknown rows: {', '.join(unknown)}; known: {', '.join(known)}")
-    if options.runs < 1:
-        parser.error("--runs: at least 1")
-    return options
-
-
 def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:
-    options = parse(arguments)
+    options = parse(arguments, __doc__, [row.name for row in ROWS], runs=5)
     if sys.platform != "linux":
         sys.exit("the measuring of process trees is written for Linux")
     run.adopt()
@@ -425,7 +404,10 @@ def main(arguments: list[str]) -> int:
             if len(measured.seconds) > 1:
                 print(f"{row.name}: {row.peer}, hwb, ratio (load {measured.load:.1f})", *measured.lines(), sep="\n")
         uv = subprocess.run([bench.bins["hwb"] / "uv", "--version"], check=True, capture_output=True, text=True).stdout
-    print(table(rows), f"{uv.strip()}, Python {sys.version.split()[0]}", sep="\n")
+    head = ["work", "peer", "peer's", "hwb's", "ratio", "must", "aim", "ok"]
+    print(
+        table(head, [measured.cells() for measured in rows]), f"{uv.strip()}, Python {sys.version.split()[0]}", sep="\n"
+    )
     if options.json is not None:
         write_json(options.json, rows)
     missed = [measured.row.name for measured in rows if not measured.ok]

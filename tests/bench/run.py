@@ -7,7 +7,6 @@ Times are user + system seconds of the whole process tree, children that outlive
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import json
 import os
@@ -19,6 +18,8 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from telling import parse, table
 
 CHECKOUT = Path(__file__).parents[2]
 TOOLS = {"hwb": (f"{CHECKOUT}[uv]",), "nox": ("nox[uv]",), "tox": ("tox", "tox-uv")}
@@ -251,12 +252,6 @@ def adopt() -> None:
 # --- what is told ------------------------------------------------------------------------------------------------
 
 
-def table(rows: list[Measured]) -> str:
-    head = ["measure", FLOOR, "hwb", "peers", "ratio", "bound", "ok"]
-    lines = [head, ["---"] * len(head), *(measured.cells() for measured in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
 def write_json(path: Path, rows: list[Measured]) -> None:
     told = [
         {
@@ -271,23 +266,8 @@ def write_json(path: Path, rows: list[Measured]) -> None:
     path.write_text(json.dumps({"python": sys.version, "rows": told}, indent=1) + "\n")
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    known = [row.name for row in ROWS]
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", default=",".join(known), help=f"some of {', '.join(known)}")
-    parser.add_argument("--runs", type=int, default=9, help="measured runs of each command (default 9)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    options = parser.parse_args(arguments)
-    options.rows = options.rows.split(",")
-    if unknown := [name for name in options.rows if name not in known]:
-        parser.error(f"unknown rows: {', '.join(unknown)}; known: {', '.join(known)}")
-    if options.runs < 1:
-        parser.error("--runs: at least 1")
-    return options
-
-
 def main(arguments: list[str]) -> int:
-    options = parse(arguments)
+    options = parse(arguments, __doc__, [row.name for row in ROWS], runs=9)
     if sys.platform != "linux":
         sys.exit("the measuring of process trees is written for Linux")
     adopt()
@@ -301,7 +281,8 @@ def main(arguments: list[str]) -> int:
                 print(f"{row.name}: missed its bound, measured again", file=sys.stderr, flush=True)
                 measured = bench.measure(row, options.runs)
             rows.append(measured)
-    print(table(rows))
+    head = ["measure", FLOOR, "hwb", "peers", "ratio", "bound", "ok"]
+    print(table(head, [measured.cells() for measured in rows]))
     if options.json is not None:
         write_json(options.json, rows)
     missed = [measured.row.name for measured in rows if not measured.ok]

@@ -20,11 +20,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Pin:
-    """One sdist: the name as its file spells it, the version, and the hash of the file."""
+    """One sdist: the name as its file spells it, the version, and the hash of the file (empty: whatever the index has)."""
 
     name: str
     version: str
-    sha256: str
+    sha256: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -82,44 +82,39 @@ PINS = {pin.name: pin for pin in _PINS}
 
 
 def fetch(pin: Pin, folder: Path) -> Path:
-    """The sdist in `folder`, with the bytes that the pin names. Raises AssertionError where the index has others."""
-    path = _kept(pin) or folder / pin.file
-    if not path.exists():
-        with urllib.request.urlopen(_url(pin, folder), timeout=120) as answer:
+    """The sdist in `folder`, with the bytes that the pin names, or of a pin without a hash those that the index names.
+
+    Raises AssertionError for other bytes.
+    """
+    path, expected = _kept(pin) or folder / pin.file, pin.sha256
+    if not path.exists() or not expected:
+        url, told = _indexed(pin, folder)
+        expected = expected or told
+        path = path if pin.sha256 else folder / url.rpartition("/")[2]
+        with urllib.request.urlopen(url, timeout=120) as answer:
             partial = path.with_name(f"{path.name}.{os.getpid()}")
             partial.write_bytes(answer.read())
             partial.replace(path)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert found == pin.sha256, f"{path}: sha256 {found} instead of {pin.sha256}"
+    assert found == expected, f"{path}: sha256 {found} instead of {expected}"
     return path
 
 
 def _kept(pin: Pin) -> Path | None:
-    kept = os.environ.get("HWB_TEST_SDISTS")
+    kept = os.environ.get("HWB_TEST_SDISTS") if pin.sha256 else None
     path = Path(kept, pin.file) if kept else None
     return path if path is not None and path.is_file() else None
 
 
-def _url(pin: Pin, folder: Path) -> str:
-    """pip would build the sdist to learn its metadata; uv takes that from a wheel where there is one."""
-    command = [
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-deps",
-        "--format",
-        "pylock.toml",
-        "--python",
-        sys.executable,
-        "-",
-    ]
+def _indexed(pin: Pin, folder: Path) -> tuple[str, str]:
+    """Address and sha256: pip would build the sdist to learn its metadata; uv takes that from a wheel if there is one."""
+    words = ("uv", "pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml", "--python", sys.executable, "-")
     asked = f"{pin.name}=={pin.version}"
-    told = subprocess.run(command, input=asked, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
+    told = subprocess.run(words, input=asked, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
     assert told.returncode == 0, told.stderr
-    found = re.search(r'^sdist = \{ url = "([^"]+)"', told.stdout, re.MULTILINE)
+    found = re.search(r'^sdist = \{ url = "([^"]+)".*sha256 = "([0-9a-f]{64})"', told.stdout, re.MULTILINE)
     assert found, told.stdout
-    return found[1]
+    return found[1], found[2]
 
 
 def unpack(sdist: Path, folder: Path) -> Path:

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import email
 import re
-import subprocess
-import sys
-import tarfile
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,8 @@ from packaging.version import Version
 
 from hwb.analysis.requirements import canonical
 from hwb.project import analyze_project
+
+from .sdists import Pin, fetch, unpack
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 REAL = {
@@ -39,30 +37,6 @@ REAL = {
 }
 
 
-def download(pin: str, folder: Path) -> Path:
-    """The unpacked sdist: uv says where the configured index has it (pip would build it to learn its metadata)."""
-    command = [
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-deps",
-        "--format",
-        "pylock.toml",
-        "--python",
-        sys.executable,
-        "-",
-    ]
-    told = subprocess.run(command, input=pin, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
-    found = re.search(r'^sdist = \{ url = "([^"]+)"', told.stdout, re.MULTILINE)
-    assert found, told.stderr + told.stdout
-    with urllib.request.urlopen(found[1], timeout=120) as answer:
-        (folder / "sdist.tar.gz").write_bytes(answer.read())
-    with tarfile.open(folder / "sdist.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return next(path for path in folder.iterdir() if path.is_dir())
-
-
 def names(requirements: list[str]) -> set[tuple[str, str]]:
     """Names and specifiers of what is needed without extras."""
     parsed = [Requirement(text) for text in requirements if not re.search(r"\bextra *==", text)]
@@ -74,7 +48,8 @@ def names(requirements: list[str]) -> set[tuple[str, str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("pin", REAL)
 def test_what_is_static_is_what_the_backend_said(pin: str, tmp_path: Path) -> None:
-    root = download(pin, tmp_path)
+    name, _, version = pin.partition("==")
+    root = unpack(fetch(Pin(name, version), tmp_path), tmp_path / "unpacked")
     found = analyze_project(root)
     info = email.message_from_bytes((root / "PKG-INFO").read_bytes())
     assert found.backend is not None

@@ -13,14 +13,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
-import urllib.request
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .sdists import Pin, fetch, members, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +85,7 @@ def test_a_release_of(
         monkeypatch.delenv(name, raising=False)
         project.env.pop(name, None)
     project.env["PIP_CONFIG_FILE"] = os.devnull
-    make_repository(download(real, tmp_path / "downloads"), project.root)
+    make_repository(fetch(Pin(real.name, real.version), tmp_path), project.root)
 
     sums, seconds = [], []
     for _ in range(2):
@@ -130,40 +129,10 @@ def skip_where_it_cannot_be(real: Real) -> None:
 # --- sources -----------------------------------------------------------------------------------------------------
 
 
-def download(real: Real, folder: Path) -> Path:
-    """The sdist: uv says where the configured index has it (pip would build it to learn its metadata)."""
-    folder.mkdir()
-    command = [
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-deps",
-        "--format",
-        "pylock.toml",
-        "--python",
-        sys.executable,
-        "-",
-    ]
-    pin = f"{real.name}=={real.version}"
-    told = subprocess.run(command, input=pin, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
-    assert told.returncode == 0, told.stderr
-    found = re.search(r'^sdist = \{ url = "([^"]+)".*sha256 = "([0-9a-f]{64})"', told.stdout, re.MULTILINE)
-    assert found, told.stdout
-    path = folder / found[1].rpartition("/")[2]
-    with urllib.request.urlopen(found[1], timeout=120) as answer:
-        path.write_bytes(answer.read())
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == found[2]
-    return path
-
-
 def make_repository(sdist: Path, root: Path) -> None:
     """One commit with everything that the sdist has, the same one in every run."""
     (root / ".git").rmdir()
-    with tarfile.open(sdist) as archive:
-        archive.extractall(sdist.parent, filter="data")
-    (top,) = (path for path in sdist.parent.iterdir() if path.is_dir())
-    shutil.copytree(top, root, dirs_exist_ok=True, symlinks=True)
+    shutil.copytree(unpack(sdist, root.parent / "unpacked"), root, dirs_exist_ok=True, symlinks=True)
     git(root, "init", "-q")
     git(root, "add", "-A", "-f")
     git(root, "commit", "-qm", "feat: begin")
@@ -202,23 +171,6 @@ def built_by_uv(root: Path, tmp_path: Path) -> list[Path]:
     done = subprocess.run(command, cwd=clone, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return sorted(path for path in out.iterdir() if path.name.endswith((".whl", ".tar.gz")))
-
-
-def members(path: Path) -> dict[str, bytes]:
-    """Every member that is a file or a link; a link's bytes are where it leads."""
-    if path.suffix == ".whl":
-        with zipfile.ZipFile(path) as wheel:
-            return {name: wheel.read(name) for name in wheel.namelist()}
-    found = {}
-    with tarfile.open(path) as sdist:
-        for member in sdist:
-            if member.isfile():
-                extracted = sdist.extractfile(member)
-                assert extracted is not None
-                found[member.name] = extracted.read()
-            elif not member.isdir():
-                found[member.name] = member.linkname.encode()
-    return found
 
 
 def may_differ(real: Real, name: str) -> bool:
