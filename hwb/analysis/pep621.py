@@ -179,10 +179,8 @@ def _expression_problem(text: str) -> str | None:
 
 
 def _unknown_license(text: str) -> str | None:
-    try:
-        from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-    except ImportError:
-        return None  # packaging 24.1 has no list: the backend will tell
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
     try:
         canonicalize_license_expression(text)
     except InvalidLicenseExpression as error:
