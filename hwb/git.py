@@ -213,9 +213,10 @@ class State:
     object, one on each line. Names are relative to the top directory, `/` between parts.
     """
 
-    __slots__ = ("_entries", "branch", "changed", "files", "head", "refs", "repository", "untracked")
+    __slots__ = ("_answers", "_entries", "branch", "changed", "files", "head", "refs", "repository", "untracked")
 
     def __init__(self, repository: Repository, status: bytes, files: bytes, refs: bytes) -> None:
+        self._answers: dict[tuple[str, ...], tuple[int, bytes]] = {}
         self.repository = repository
         self.files = files
         self.refs = refs
@@ -233,7 +234,14 @@ class State:
         other.head, other.branch = self.head, self.branch
         other.changed, other.untracked = self.changed, self.untracked
         other._entries = self._entries
+        other._answers = self._answers
         return other
+
+    def ask(self, *words: str) -> tuple[int, bytes]:
+        """Exit code and output of one more command, asked once for this moment, from wherever it is seen."""
+        if words not in self._answers:
+            (self._answers[words],) = self.repository.ask(words)
+        return self._answers[words]
 
     def _parse(self, status: bytes) -> None:
         for line in os.fsdecode(status).split("\0"):

@@ -145,7 +145,9 @@ class Tree:
 
     def _commit_time(self) -> int:
         assert self.state is not None
-        (shown,) = self.state.repository.must(("log", "-1", "--no-show-signature", "--format=%ct", "HEAD"))
+        code, shown = self.state.ask("log", "-1", "--no-show-signature", "--format=%ct", "HEAD")
+        if code:
+            raise SourceError("git cannot tell the time of the commit", where=self.top, remedy="see what git log says")
         return int(shown)
 
     def _newest(self) -> int:

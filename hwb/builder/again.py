@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-__all__ = ["build_again", "note_path", "signature"]
+    from hwb.git import State
+
+__all__ = ["build_again", "note_path", "seen", "signature"]
+
+seen: list[State] = []
+"""What git said of the tree a moment ago, where something has changed: the build that follows need not ask again."""
 
 _FORMAT = 1
 _VOLATILE = frozenset(
@@ -78,6 +83,7 @@ def build_again(words: Sequence[str]) -> bool:
     import time
 
     environ = os.environ
+    seen.clear()
     try:
         with open(note_path(words, os.getcwd(), environ), "rb") as handle:
             note = json.loads(handle.read())
@@ -131,7 +137,8 @@ def _digest(note: dict[str, Any], environ: Mapping[str, str]) -> str:
         folder = os.path.dirname(folder)
     try:
         repository = Repository(git["program"], git["top"], git["dir"], git["common"], git["prefix"], environ)
-        return git_digest(read_state(repository), note["exclude"])
+        seen[:] = [read_state(repository)]
+        return git_digest(seen[0], note["exclude"])
     except SourceError:
         return ""
 

@@ -153,8 +153,7 @@ def _ignored(tree: Tree) -> list[str]:
     from hwb.litter import is_output
 
     assert tree.state is not None
-    words = ("ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z")
-    ((code, answer),) = tree.state.repository.ask(words)
+    code, answer = tree.state.ask("ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z")
     if code:
         return []
     names = [name for name in os.fsdecode(answer).split("\0") if name]

@@ -259,6 +259,11 @@ def _build(options: dict[str, Any], directory: str) -> list[BuildResult]:
     with Zygotes() as zygotes:
         current().shared = {"zygotes": zygotes}
         if not chosen:
+            from hwb.builder.again import seen
+
+            if seen:
+                state = seen.pop()
+                current().shared = {"zygotes": zygotes, "states": {state.repository.top: state}}
             return [build_source(request)]
         from hwb.builder.members import build_members
 

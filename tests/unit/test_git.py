@@ -12,6 +12,7 @@ import pytest
 from hwb import context, git
 from hwb.errors import SourceError
 from hwb.git import Repository, discover, environment, find_program, read_state, run_all
+from hwb.snapshot import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +113,28 @@ def test_a_conflict_is_a_change(root: Path, run: Callable[..., str]) -> None:
     found = state(root)
     assert found.changed == ["a file"]
     assert not found.plain
+
+
+def test_an_answer_is_asked_for_once_wherever_it_is_seen_from(root: Path, run: Callable[..., str]) -> None:
+    commit(root, run, "a")
+    here = state(root)
+    code, told = here.ask("rev-parse", "HEAD")
+    (root / "sub").mkdir()
+    inside = here.repository.inside(str(root / "sub"))
+    assert inside is not None
+    below = here.seen_from(inside)
+    run("commit", "-q", "--allow-empty", "-m", "another")
+    assert below.ask("rev-parse", "HEAD") == (code, told) == (0, f"{here.head}\n".encode())
+    assert state(root).ask("rev-parse", "HEAD") != (code, told)
+
+
+def test_the_time_of_a_commit_that_cannot_be_told(root: Path, run: Callable[..., str]) -> None:
+    commit(root, run, "a")
+    tree = read_tree(str(root))
+    assert tree.state is not None
+    tree.state._answers["log", "-1", "--no-show-signature", "--format=%ct", "HEAD"] = (128, b"")
+    with context.use(context.Context(outer_env={"PATH": os.environ["PATH"]})), pytest.raises(SourceError, match="time"):
+        _ = tree.epoch
 
 
 def test_flags_and_submodules_are_not_plain(root: Path, run: Callable[..., str]) -> None:

@@ -137,6 +137,19 @@ def test_a_change_is_seen(
     assert not build_again(WORDS)
 
 
+def test_what_git_said_is_kept_for_the_build_that_follows(
+    project: Path, out: Path, git: Callable[..., str], noted: Callable[..., Any]
+) -> None:
+    old(project)
+    noted()
+    assert build_again(WORDS)
+    (project / "new.py").write_text("")
+    assert not build_again(WORDS)
+    assert [state.untracked for state in again.seen] == [["new.py"]]
+    assert not build_again(["other", "words"])
+    assert again.seen == [], "an answer of an earlier moment is never handed on"
+
+
 def test_a_change_is_seen_even_in_the_instant_of_the_build(
     project: Path, out: Path, kind: str, noted: Callable[..., Any]
 ) -> None:

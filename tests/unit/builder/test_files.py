@@ -188,8 +188,7 @@ def test_a_failure_that_names_an_ignored_file(project: Path, git: Callable[..., 
 
 
 def test_git_that_cannot_say_what_it_ignores() -> None:
-    repository = SimpleNamespace(ask=lambda *_: [(128, b"")])
-    tree = SimpleNamespace(state=SimpleNamespace(repository=repository), prefix="")
+    tree = SimpleNamespace(state=SimpleNamespace(ask=lambda *_: (128, b"")), prefix="")
     assert files._ignored(tree) == []  # type: ignore[arg-type]
 
 
