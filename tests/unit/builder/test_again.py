@@ -145,7 +145,7 @@ def test_what_git_said_is_kept_for_the_build_that_follows(
     assert build_again(WORDS)
     (project / "new.py").write_text("")
     assert not build_again(WORDS)
-    assert [state.untracked for state in again.seen] == [["new.py"]]
+    assert ["new.py" in state.untracked for state in again.seen] == [True]
     assert not build_again(["other", "words"])
     assert again.seen == [], "an answer of an earlier moment is never handed on"
 
