@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     Spawn = Callable[[int], "Adopted"]
 
-__all__ = ["Adopted", "Completed", "Grace", "failure", "run", "shown", "which"]
+__all__ = ["Adopted", "Completed", "Distant", "Grace", "failure", "run", "shown", "which"]
 
 Grace = tuple["float | None", "float | None"]
 _PUMP_PATIENCE = 0.5
 """Seconds a finished command's pump waits for a background grandchild that still holds the pipe."""
+_CARRY = 0.1
+"""Seconds between two looks at what a distant process has printed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -170,6 +172,40 @@ class Adopted:
             self._ended = -1
 
 
+class Distant(Adopted):
+    """A process that no signal of ours reaches (in a container): its output is a file that both sides see.
+
+    `printed` is that file, `log` the descriptor that gets what is in it, `end` stops the process and all it started.
+    """
+
+    __slots__ = ("_end", "_log", "_offset", "_printed")
+
+    def __init__(self, pid: int, ended: int, printed: str, log: int, end: Callable[[], None]) -> None:
+        super().__init__(pid, ended)
+        self._printed = printed
+        self._log = log
+        self._offset = 0
+        self._end = end
+
+    def carry(self) -> None:
+        """Hand on what was printed since the last time."""
+        from hwb.redact import write_all
+
+        with open(self._printed, "rb") as handle:
+            handle.seek(self._offset)
+            while block := handle.read(1 << 16):
+                self._offset += len(block)
+                write_all(self._log, block)
+
+    def stop(self) -> None:
+        """End it at once, with everything that it started."""
+        self._end()
+
+    def release(self) -> None:
+        """The last of its output has been handed on."""
+        os.close(self._log)
+
+
 class _Command:
     """One running command of one context."""
 
@@ -238,8 +274,9 @@ class _Command:
         finally:
             if self._pump is not None:
                 self._pump.close_parent()
-        self._context.groups.append(self._process.pid)
-        self._context.announce_group(self._process.pid)
+        if not isinstance(self._process, Distant):
+            self._context.groups.append(self._process.pid)
+            self._context.announce_group(self._process.pid)
 
     def _popen(self, stdout: int | IO[Any], stderr: int | IO[Any]) -> subprocess.Popen[bytes] | Adopted:
         if self._spawn is not None:
@@ -268,31 +305,43 @@ class _Command:
         try:
             why = self._wait(timeout, idle)
             if why is not None:
-                procgroup.stop_group(self._process.pid, grace, reap=self._process.poll)
-                self._process.wait()
+                self._end(grace)
                 raise why
             return self._process.wait()
         finally:
             if self._process.poll() is None:  # an unexpected exception: leave nothing behind
-                procgroup.stop_group(self._process.pid, (0, 0), reap=self._process.poll)
-                self._process.wait()
-            if not procgroup.group_alive(self._process.pid):
+                self._end((0, 0))
+            if isinstance(self._process, Distant):
+                self._process.carry()
+                self._process.release()
+            elif not procgroup.group_alive(self._process.pid):
                 context.groups.remove(self._process.pid)
                 context.announce_group(self._process.pid, False)
             if self._pump is not None:
                 self._pump.join(_PUMP_PATIENCE)
+
+    def _end(self, grace: Grace) -> None:
+        if isinstance(self._process, Distant):
+            self._process.stop()
+        else:
+            procgroup.stop_group(self._process.pid, grace, reap=self._process.poll)
+        self._process.wait()
 
     def _wait(self, timeout: float | None, idle: float | None) -> BaseException | None:
         """None when the command ended by itself, else the reason to end it."""
         context, now = self._context, time.monotonic()
         limit = None if timeout is None else now + timeout
         quiet = _Silence(self._watched, idle) if idle is not None and self._watched >= 0 else None
+        distant = self._process if isinstance(self._process, Distant) else None
         with _Waiter(self._process, context.token.fileno()) as waiter:
             while True:
                 look = quiet.next_look() if quiet is not None else None
-                ends = [end for end in (limit, context.deadline, look) if end is not None]
+                carry = time.monotonic() + _CARRY if distant is not None else None
+                ends = [end for end in (limit, context.deadline, look, carry) if end is not None]
                 if waiter.wait(min(ends) - time.monotonic() if ends else None):
                     return None
+                if distant is not None:
+                    distant.carry()
                 now = time.monotonic()
                 if context.token.cancelled:
                     return Cancelled(context.token.reason or "cancelled")

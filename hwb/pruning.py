@@ -43,7 +43,7 @@ _FOLDERS = {
     "pins": ("pins",),
     "wheels": ("wheels", "virtualenv"),
     "builds": ("build",),
-    "notes": ("again", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons"),
+    "notes": ("again", "asked", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons"),
     "temporaries": ("tmp",),
 }
 KINDS = tuple(_FOLDERS)

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hwb.builder.asked import Asked
 from hwb.context import current
 from hwb.errors import BuildError, CommandFailed, CommandTimeout, ProgramNotFound
 
@@ -51,7 +52,8 @@ class Backend:
 
     `place` is the build's own directory, `epoch` the time of the sources in seconds, `environments` makes or finds the
     environment that has some requirements. A backend that `only_reads` answers what it requires and builds in one and
-    the same process: its answer comes from files alone.
+    the same process: its answer comes from files alone. `identity` stands for the project and the interpreter: what
+    hooks asked for is remembered under it.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Backend:
         *,
         extra_env: Mapping[str, str] | None = None,
         only_reads: bool = False,
+        identity: str = "",
         options: BuildOptions,
     ) -> None:
         self._source_dir = source_dir
@@ -76,6 +79,7 @@ class Backend:
         self._options = options
         self._extra_env = extra_env or {}
         self._only_reads = only_reads
+        self._identity = identity
         self._tail = ""
 
     def build(self, kind: str, out_dir: str) -> str:
@@ -97,16 +101,22 @@ class Backend:
         return self._isolated and available(current().outer_env)
 
     def _built_at_once(self, kind: str, out_dir: str) -> Any:
-        """Ask for more requirements and build in one go; only when there are some, build in another environment."""
+        """Ask for more requirements and build in one go; only when there are new ones, build in another environment."""
         requires = self._system.requires
         first = f"get_requires_for_build_{kind}"
+        asked = Asked(self._identity, kind, requires)
         with phase("isolation", kind):
-            venv = self._environments(requires)
+            venv = self._environments((*requires, *asked.expected))
         with phase("build", kind):
-            answer = self._run(venv, f"build_{kind}", out_dir, first=first)
+            answer = self._run(venv, f"build_{kind}", out_dir, first=first, expected=asked.expected)
             if "before" not in answer:
                 return self._value(f"build_{kind}", answer)
-            added = self._added(first, answer["before"])
+            if not asked.expected:
+                added = self._added(first, answer["before"])
+        if asked.expected:  # it asks for something else now, or for nothing where that is there already
+            asked.unsteady()
+            return self._built_at_once(kind, out_dir)
+        asked.remember(answer["before"]["value"])
         with phase("isolation", kind):
             venv = self._environments((*requires, *added))
         with phase("build", kind):
@@ -147,17 +157,27 @@ class Backend:
         """What a hook returns. Raises BuildError."""
         return self._value(hook, self._run(venv, hook, *arguments))
 
-    def _run(self, venv: Venv, hook: str, *arguments: str, first: str = "") -> dict[str, Any]:
+    def _run(
+        self, venv: Venv, hook: str, *arguments: str, first: str = "", expected: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """The answer of one hook, of `first` before it if that is given (see `in_process.py`)."""
         from hwb.builder.hook_env import hook_environment
         from hwb.builder.hooks import HookRunner
 
         in_tree = bool(self._system.backend_path)
         options = self._options
-        environ = hook_environment(venv.bin, self._place, self._epoch, in_tree=in_tree, more=options.env_pass)
+        room = options.room
+        environ = hook_environment(
+            venv.bin,
+            self._place,
+            self._epoch,
+            in_tree=in_tree,
+            more=options.env_pass,
+            room=None if room is None else room.environ,
+        )
         shared = self._isolated and not options.prepared
         name = os.path.basename(venv.path) if shared else ""
-        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place)
+        runner = HookRunner(venv.python, name, {**environ, **self._extra_env}, self._place, room=room)
         job = {
             "hook": hook,
             "backend": self._system.backend,
@@ -168,6 +188,7 @@ class Backend:
             "first": first,
             "aside": not self._only_reads,
             "known": list(self._system.requires),
+            "expected": list(expected),
         }
         try:
             answer = runner.run(job, in_tree=in_tree)

@@ -254,7 +254,7 @@ class _Build:
         from hwb.builder.native import steady_flags
 
         chosen = interpreter or self._options.pythons[0]
-        extra = steady_flags(project, self._place)
+        extra = steady_flags(project, self._place, self._options.room)
         backend = Backend(
             folder,
             project.build_system,
@@ -263,6 +263,7 @@ class _Build:
             self._epoch,
             options=self._options,
             only_reads=reads_only(project, release=False),
+            identity=f"{self._source.key}|{chosen.identity}",
             extra_env={**extra, "PYTHONDONTWRITEBYTECODE": "1"} if quiet else extra,
         )
         return _Explained(backend, self._tree)

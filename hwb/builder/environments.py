@@ -57,6 +57,8 @@ class Environments:
     def _make(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
         from hwb.isolation.shared import environment_of_pins
 
+        if self._options.room is not None:
+            return self._options.room.environment(interpreter, requires, pins)
         if not self._options.lock:
             return environment_of_pins(interpreter, requires, pins)
         from hwb.builder.lock import refused
@@ -121,8 +123,9 @@ class Environments:
         if key in self._known:
             return self._known[key]
         self._asked.append((interpreter, tuple(requires)))
-        constraints = self._options.constraints
-        self._known[key] = _hashed(pins_of(interpreter, requires, constraints), constraints)
+        constraints, room = self._options.constraints, self._options.room
+        pins = pins_of if room is None else room.pins
+        self._known[key] = _hashed(pins(interpreter, requires, constraints), constraints)
         return self._known[key]
 
     def until(self) -> float:
@@ -131,6 +134,8 @@ class Environments:
 
         if self._options.lock:
             return float("inf")
+        if self._options.room is not None:
+            return 0.0
         return min((pins_until(*asked, self._options.constraints) for asked in self._asked), default=float("inf"))
 
     def now(self, identity: str, requires: Sequence[str]) -> list[str]:

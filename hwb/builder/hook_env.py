@@ -12,7 +12,7 @@ from hwb.context import current
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["hook_environment", "passed"]
+__all__ = ["chosen", "hook_environment", "passed"]
 
 _ALLOWED = re.compile(
     r"LANG|LANGUAGE|LC_\w+|CC|CXX|CPP|LDSHARED|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|AR|LD|NM|RANLIB|STRIP|MAKEFLAGS"
@@ -27,13 +27,14 @@ _ALLOWED_WINDOWS = re.compile(
 
 def passed(outer: Mapping[str, str], more: Sequence[str] = ()) -> dict[str, str]:
     """The variables of `outer` that builds may see; `more` are patterns (`MY_*`) of the setting build.env-pass."""
+    return {name: value for name, value in outer.items() if _is_allowed(name)} | chosen(outer, more)
+
+
+def chosen(outer: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
+    """The variables of `outer` that a pattern (`MY_*`) names."""
     from fnmatch import fnmatchcase
 
-    return {
-        name: value
-        for name, value in outer.items()
-        if _is_allowed(name) or any(fnmatchcase(name, pattern) for pattern in more)
-    }
+    return {name: value for name, value in outer.items() if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def _is_allowed(name: str) -> bool:
@@ -43,18 +44,25 @@ def _is_allowed(name: str) -> bool:
 
 
 def hook_environment(
-    bin_dir: str, place: str, epoch: int, *, in_tree: bool = False, more: Sequence[str] = ()
+    bin_dir: str,
+    place: str,
+    epoch: int,
+    *,
+    in_tree: bool = False,
+    more: Sequence[str] = (),
+    room: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The whole environment of a hook.
 
     `bin_dir` is the build environment's (empty: none), `place` the build's own directory (home and temporary files lie
     there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`. An
     `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist;
-    others warm the byte code of the shared environment.
+    others warm the byte code of the shared environment. In a room with variables of its own, all of them are passed and
+    of this machine's only what `more` names.
     """
     from hwb.git import safe_directory
 
-    outer = current().outer_env
+    outer = current().outer_env if room is None else room
     home, temporary = os.path.join(place, "home"), os.path.join(place, "tmp")
     for folder in (home, temporary):
         os.makedirs(folder, exist_ok=True)
@@ -74,6 +82,8 @@ def hook_environment(
         own["PYTHONDONTWRITEBYTECODE"] = "1"
     if sys.platform == "win32":
         own.update(USERPROFILE=home, LOCALAPPDATA=home, APPDATA=home, TEMP=temporary, TMP=temporary)
+    if room is not None:
+        return {**chosen(current().outer_env, more), **room, **own}
     return {**_rust_homes(outer), **passed(outer, more), **own}
 
 

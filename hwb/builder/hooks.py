@@ -13,6 +13,7 @@ from hwb.errors import CommandFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hwb.builder.room import Room
     from hwb.proc import Adopted, Completed
 
 __all__ = ["HookRunner"]
@@ -29,15 +30,19 @@ _TAIL_BYTES = 64 << 10
 class HookRunner:
     """Runs hooks of one environment: each in a process of its own, its output in the log of whoever works.
 
-    `name` is the environment's fingerprint (empty: it is nobody's to share, and every hook is started as a program).
+    `name` is the environment's fingerprint (empty: it is nobody's to share, and every hook is started as a program),
+    `room` the place that the environment is in (None: this machine).
     `tail` is the end of what the last hook printed, masked; it is worked out when asked for.
     """
 
-    def __init__(self, python: str, name: str, environ: Mapping[str, str], place: str) -> None:
+    def __init__(
+        self, python: str, name: str, environ: Mapping[str, str], place: str, *, room: Room | None = None
+    ) -> None:
         self._python = python
         self._name = name
         self._environ = environ
         self._place = place
+        self._room = room
         self._captured: bytes | None = None
         self._offset = 0
 
@@ -57,10 +62,12 @@ class HookRunner:
             "umask": _UMASK,
             "gzip_level": _LEVELS.get(str(job["backend"]).partition(".")[0], _LEVEL),
             "learn": bool(self._name),
-            "code_cache": _code_cache() if in_tree else "",
+            "code_cache": self._code_cache() if in_tree else "",
         }
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as handle:
             handle.write(dumps(whole))
+        if self._room is not None:
+            self._room.give(self._place)
         done = self._start(path, job)
         if done.output is not None:
             self._captured = done.output
@@ -80,7 +87,7 @@ class HookRunner:
             raise CommandFailed("ended without an answer", 0) from error
         if answer.get("modules") and self._zygotes() is not None:
             try:
-                self._zygotes().get(self._python, self._name, self._environ).learn(answer["modules"])
+                self._zygote().learn(answer["modules"])
             except OSError:
                 pass  # it has ended, or cannot be started: the next hook is only slower
         return answer
@@ -91,6 +98,17 @@ class HookRunner:
         shared = current().shared or {}
         return shared.get("zygotes") if self._name and available(current().outer_env) else None
 
+    def _zygote(self) -> Any:
+        return self._zygotes().get(self._python, self._name, self._environ, self._room)
+
+    def _code_cache(self) -> str:
+        """Where byte code of in-tree backends is kept; in a room only for this build: the store is out of its reach."""
+        from hwb.store import open_store
+
+        if self._room is not None:
+            return os.path.join(self._place, "job")
+        return str(open_store().path("code", "_").parent)
+
     def _start(self, path: str, job: Mapping[str, Any]) -> Completed:
         from hwb import proc
         from hwb.builder.zygote import IN_PROCESS
@@ -100,17 +118,20 @@ class HookRunner:
         self._offset = size or 0
         argv = [self._python, IN_PROCESS, path]
         given = {"cwd": job["source_dir"], "env": self._environ, "check": False, "capture": size is None}
-        zygotes = self._zygotes()
-        if zygotes is not None:
+        if self._zygotes() is not None:
             try:
-                return proc.run(argv, **given, spawn=lambda log: self._fork(zygotes, path, log))
+                return proc.run(argv, **given, spawn=lambda log: self._fork(path, log))
             except _NoZygote:
                 pass  # the environment's Python cannot serve: start it as a program
+        if self._room is not None:
+            argv = [self._python, self._room.in_process, path]
+            argv = self._room.command(argv, env=self._environ, cwd=job["source_dir"])
+            given = {"check": False, "capture": size is None}
         return proc.run(argv, **given, umask=_UMASK)
 
-    def _fork(self, zygotes: Any, path: str, log: int) -> Adopted:
+    def _fork(self, path: str, log: int) -> Adopted:
         try:
-            process: Adopted = zygotes.get(self._python, self._name, self._environ).fork(path, log)
+            process: Adopted = self._zygote().fork(path, log)
         except OSError as error:
             raise _NoZygote from error
         return process
@@ -122,13 +143,6 @@ class HookRunner:
 
         text = Redactor(current().secrets).mask(data[-_TAIL_BYTES:]).decode(errors="replace")
         return "\n".join(text.splitlines()[-_TAIL_LINES:])
-
-
-def _code_cache() -> str:
-    from hwb.store import open_store
-
-    folder = open_store().path("code", "_").parent
-    return str(folder)
 
 
 class _NoZygote(Exception):

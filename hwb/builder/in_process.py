@@ -1,19 +1,20 @@
 """What runs inside a build environment: one hook of a build backend (PEP 517), in a fresh process of its own?
 
 This one file is executed by the *target* Python (3.8 or newer) and uses the standard library only; hwb itself never
-imports it. Two ways to be called::
+imports it. Three ways to be called::
 
     python in_process.py JOB             run the hook that the file JOB describes, write the answer, end
     python in_process.py --serve FD      a zygote: read jobs from the socket FD, fork once for each
+    python in_process.py --lines         the same through pipes: from inside a container nothing else leads out
 
 A zygote imports what earlier hooks of this environment imported (never anything of the project itself), so that each
-fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket is closed.
+fork starts where a fresh interpreter would arrive after all its imports. It ends when its socket or input is closed.
 
 A job is a JSON object: hook, backend, backend_path, source_dir, arguments, config_settings, answer (a path), code_cache
 (a directory), gzip_level (of sdists) and, for a fork, environ and umask; perhaps `first`, a hook that is asked before
-(`aside`: in a fork), and `known`, the requirements that are there: if it wants others, the answer is only `before`, its
-own. The answer is a JSON object: `value`, or `missing`, `unavailable`, `unsupported` (a traceback), and `modules`:
-names worth importing beforehand.
+(`aside`: in a fork), `known`, the static requirements, and `expected`, what it asked for beside them the last time: if
+it wants anything else, the answer is only `before`, its own. The answer is a JSON object: `value`, or `missing`,
+`unavailable`, `unsupported` (a traceback), and `modules`: names worth importing beforehand.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def _ask(job: dict[str, Any]) -> dict[str, Any]:
         before = _aside(backend, job) if job["aside"] else _call(backend, job["first"], {**job, "arguments": []})
         if isinstance(before.get("value"), list):
             before["value"] = [item for item in before["value"] if item not in job["known"]]
-        if before.get("value") != []:
+        if before.get("value") != job["expected"]:
             return {"before": before}
     return _call(backend, job["hook"], job)
 
@@ -366,17 +367,69 @@ def _end(running: dict[int, int]) -> None:
             pass  # it has just ended
 
 
-def _serve(descriptor: int) -> None:
-    """Fork for each message on the socket (`fork PATH` with descriptors log and reply; or `load PATH`), to its end."""
+class _Socket:
+    """Messages of a socket: `fork PATH` comes with two descriptors, for the output and for what becomes of it."""
+
+    def __init__(self, descriptor: int) -> None:
+        import socket
+
+        self.descriptor = descriptor
+        self.own = (descriptor,)
+        self._channel = socket.socket(fileno=descriptor)
+
+    def receive(self) -> list[tuple[str, str, int, int]] | None:
+        """Word, what it is about, log and reply (-1 where there is none) of each message; None at the end."""
+        if sys.platform == "win32":
+            raise AssertionError("nothing is forked on Windows")
+        import array
+        import socket
+
+        size = array.array("i").itemsize
+        message, ancillary, _, _ = self._channel.recvmsg(65536, socket.CMSG_SPACE(2 * size))
+        word, _, path = message.decode("utf-8", "surrogateescape").partition(" ")
+        passed = array.array("i")
+        for _level, _kind, data in ancillary:
+            passed.frombytes(data[: len(data) - len(data) % size])
+        log, reply = passed or (-1, -1)
+        return [(word, path, log, reply)] if message else None
+
+
+class _Lines:
+    """The same as lines of standard input: `fork PATH<tab>LOG`, where LOG is a file; replies go to standard output."""
+
+    def __init__(self) -> None:
+        self.descriptor, self._reply = os.dup(0), os.dup(1)
+        self.own = (self.descriptor, self._reply)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        os.close(nothing)
+        self._rest = b""
+
+    def receive(self) -> list[tuple[str, str, int, int]] | None:
+        """As `_Socket.receive`; half a line waits for its other half."""
+        block = os.read(self.descriptor, 65536)
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        return [self._message(line.decode("utf-8", "surrogateescape")) for line in lines] if block else None
+
+    def _message(self, line: str) -> tuple[str, str, int, int]:
+        word, _, rest = line.partition(" ")
+        if word != "fork":
+            return word, rest, -1, -1
+        path, _, log = rest.partition("\t")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        return word, path, os.open(log, flags, 0o644), os.dup(self._reply)
+
+
+def _serve(channel: _Socket | _Lines) -> None:
+    """Fork for each message (`fork PATH`; `load PATH` and `import NAMES` prepare for the next), to the end of them."""
     if sys.platform == "win32":
         raise AssertionError("nothing is forked on Windows")
-    import array
     import gc
     import select
     import signal
-    import socket
 
-    channel = socket.socket(fileno=descriptor)
+    descriptor = channel.descriptor
     woken, waker = os.pipe()
     for end in (woken, waker):
         os.set_blocking(end, False)
@@ -387,36 +440,31 @@ def _serve(descriptor: int) -> None:
     waiting = select.poll()  # select() knows no descriptor from 1024 on
     for number in (descriptor, woken):
         waiting.register(number, select.POLLIN)
-    size = array.array("i").itemsize
     while True:
         ready = [number for number, _ in waiting.poll()]
         if woken in ready:
             os.read(woken, 512)
             _reap(running)
         if descriptor in ready:
-            message, ancillary, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(2 * size))
-            if not message:
+            messages = channel.receive()
+            if messages is None:
                 _end(running)
                 return
-            word, _, path = message.decode("utf-8", "surrogateescape").partition(" ")
-            if word == "load":
-                _preload(_load(path))
-                gc.collect()
-                gc.freeze()
-                continue
-            passed = array.array("i")
-            for _level, _kind, data in ancillary:
-                passed.frombytes(data[: len(data) - len(data) % size])
-            log, reply = passed
-            os.set_inheritable(reply, False)
-            running[_fork(path, log, reply, (descriptor, woken, waker, *running.values()))] = reply
+            for word, path, log, reply in messages:
+                if word == "fork":
+                    os.set_inheritable(reply, False)
+                    running[_fork(path, log, reply, (*channel.own, woken, waker, *running.values()))] = reply
+                else:
+                    _preload(_load(path) if word == "load" else json.loads(path))
+                    gc.collect()
+                    gc.freeze()
 
 
 def main() -> int:
     """Do what the command line says; the exit code."""
     _own_path()
-    if sys.argv[1] == "--serve":
-        _serve(int(sys.argv[2]))
+    if sys.argv[1] in ("--serve", "--lines"):
+        _serve(_Socket(int(sys.argv[2])) if sys.argv[1] == "--serve" else _Lines())
         return 0
     return _run(_load(sys.argv[1]))
 

@@ -93,12 +93,13 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
     from json import dumps
 
     from hwb import __version__
-    from hwb.builder.hook_env import passed
+    from hwb.builder.hook_env import chosen, passed
     from hwb.builder.native import compilers, may_compile
     from hwb.fs import sha256_file
 
-    outer = current().outer_env
-    variables = {f"variable {name}": value for name, value in passed(outer, options.env_pass).items()}
+    outer, room = current().outer_env, options.room
+    seen = passed(outer, options.env_pass) if room is None else {**chosen(outer, options.env_pass), **room.environ}
+    variables = {f"variable {name}": value for name, value in seen.items()}
     found = {
         "hwb": __version__,
         "sources": tree.digest,
@@ -113,7 +114,9 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         "for a release": "yes" if options.release else "no",
         **variables,
     }
-    if may_compile(project):
+    if room is not None:
+        found["room"] = room.identity
+    elif may_compile(project):
         found["compiler"] = compilers(outer)
         found["variable PATH"] = outer.get("PATH", "")
     return found

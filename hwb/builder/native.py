@@ -12,6 +12,7 @@ from hwb.context import current
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hwb.builder.room import Room
     from hwb.project import Project
 
 __all__ = ["compilers", "may_compile", "steady_flags"]
@@ -45,7 +46,7 @@ def compilers(environ: Mapping[str, str]) -> str:
     return ", ".join(found)
 
 
-def steady_flags(project: Project, place: str) -> dict[str, str]:
+def steady_flags(project: Project, place: str, room: Room | None = None) -> dict[str, str]:
     """Flags that keep the build's directory out of what compilers write (debug information, assertions).
 
     Only where the compiler knows them (GCC 8, Clang 10; asked once and remembered), only for compiled projects.
@@ -53,14 +54,14 @@ def steady_flags(project: Project, place: str) -> dict[str, str]:
     # flags are a text that tools split at blanks, each in its own way: a place with one gets none
     if sys.platform == "win32" or not may_compile(project) or not _PLAIN.fullmatch(place):
         return {}
-    outer = current().outer_env
+    outer = current().outer_env if room is None else room.environ
     flag = f"-ffile-prefix-map={place}={_PLACE}"
-    if not _understood(compilers(outer), outer):
+    if not _understood(compilers(outer) if room is None else room.identity, outer, room):
         return {}
     return {name: f"{outer[name]} {flag}" if outer.get(name) else flag for name in _VARIABLES}
 
 
-def _understood(identity: str, environ: Mapping[str, str]) -> bool:
+def _understood(identity: str, environ: Mapping[str, str], room: Room | None) -> bool:
     from hwb.store import fingerprint, open_store
 
     if not identity:
@@ -68,17 +69,19 @@ def _understood(identity: str, environ: Mapping[str, str]) -> bool:
     record = ("compilers", f"{fingerprint(identity)}.json")
     known = open_store().read_json(*record)
     if not isinstance(known, bool):
-        known = _ask(environ)
+        known = _ask(environ, room)
         open_store().write_json(*record, value=known)
     return known
 
 
-def _ask(environ: Mapping[str, str]) -> bool:
+def _ask(environ: Mapping[str, str], room: Room | None = None) -> bool:
     from hwb import proc
     from hwb.errors import CommandFailed
 
     words = environ.get("CC", "").split() or ["cc"]
     command = [*words, "-ffile-prefix-map=/a=/b", "-x", "c", "-E", os.devnull, "-o", os.devnull]
+    if room is not None:
+        command = room.command(command, env=environ, cwd="/")
     try:
         return proc.run(command, cwd="/", check=False, capture=True, quiet=True).return_code == 0
     except CommandFailed:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hwb.builder.results import Kept
+    from hwb.builder.room import Room
     from hwb.project import Project
     from hwb.pythons import Interpreter
     from hwb.snapshot import Tree
@@ -63,6 +64,8 @@ class BuildOptions(NamedTuple):
     frontend: str = "hwb"
     elsewhere: str = ""
     """Another place than the project's own to build at (`--reproduce`)."""
+    room: Room | None = None
+    """Where hooks run; None: on this machine."""
     prepared: str = ""
     """A Python whose environment has the build requirements already and belongs to this build alone."""
 

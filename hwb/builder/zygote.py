@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Mapping
 
+    from hwb.builder.room import Room
     from hwb.proc import Adopted
 
 __all__ = ["IN_PROCESS", "Zygotes", "available"]
@@ -55,44 +56,45 @@ class Zygotes:
         for zygote in started:
             zygote.close()
 
-    def get(self, python: str, name: str, environ: Mapping[str, str]) -> _Zygote:
-        """The zygote of an environment (`name` is its fingerprint) and these variables, started if need be.
+    def get(self, python: str, name: str, environ: Mapping[str, str], room: Room | None = None) -> _Zygote:
+        """The zygote of an environment (`name` is its fingerprint) and these variables, in a room, started if need be.
 
         Raises OSError when it cannot be started.
         """
         from hwb.store import fingerprint
 
         fixed = (f"{key}={value}" for key, value in sorted(environ.items()) if key not in _OWN)
-        key = fingerprint(python, *fixed)
+        key = fingerprint(python, str(id(room)) if room is not None else "", *fixed)
         with self._lock:
             zygote = self._started.get(key)
             if zygote is not None and not zygote.alive():
                 zygote.close()
                 zygote = None
             if zygote is None:
-                zygote = self._started[key] = _Zygote(python, name, environ)
+                kind = _Zygote(python, name, environ) if room is None else _DistantZygote(python, name, environ, room)
+                zygote = self._started[key] = kind
             return zygote
 
 
 class _Zygote:
     """One warm interpreter."""
 
-    _name: str
     _process: subprocess.Popen[bytes]
-    _loaded: set[str]
-    _sending: threading.Lock
-    _channel: socket.socket
 
-    def __init__(self, python: str, name: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, python: str, name: str, environ: Mapping[str, str], room: Room | None = None) -> None:
+        self._name = name
+        self._loaded: set[str] = set()
+        self._sending = threading.Lock()
+        self._start(python, {name: value for name, value in environ.items() if name not in _OWN}, room)
+        self._load(_remembered(name))
+
+    def _start(self, python: str, environ: dict[str, str], room: Room | None) -> None:
         if sys.platform == "win32":
             raise AssertionError("nothing is forked on Windows")
         import socket
         import subprocess
         from contextlib import ExitStack
 
-        self._name = name
-        self._loaded = set()
-        self._sending = threading.Lock()
         self._channel: socket.socket
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, ExitStack() as undo:
@@ -100,7 +102,7 @@ class _Zygote:
             # warnings of a preloaded import belong to nobody; a hook that is first to import something prints its own
             self._process = subprocess.Popen(
                 [python, IN_PROCESS, "--serve", str(theirs.fileno())],
-                env={name: value for name, value in environ.items() if name not in _OWN} | _mark(),
+                env=environ | _mark(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -109,7 +111,6 @@ class _Zygote:
                 start_new_session=True,
             )
             undo.pop_all()
-        self._load(_remembered(name))
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -155,14 +156,79 @@ class _Zygote:
             raise
         finally:
             os.close(reply)
-        pid = b""
-        while not pid.endswith(b"\n"):
-            byte = os.read(answer, 1)
-            if not byte:
-                os.close(answer)
-                raise OSError("the zygote has ended")
-            pid += byte
-        return Adopted(int(pid), answer)
+        try:
+            return Adopted(_told(answer), answer)
+        except OSError:
+            os.close(answer)
+            raise
+
+
+def _told(answer: int) -> int:
+    """The number in the next line, byte by byte: what follows is somebody else's."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(answer, 1)
+        if not byte:
+            raise OSError("the zygote has ended")
+        line += byte
+    return int(line)
+
+
+class _DistantZygote(_Zygote):
+    """One in a room: its jobs, one at a time, are lines of its input; their output is a file beside the job."""
+
+    def _start(self, python: str, environ: dict[str, str], room: Room | None) -> None:
+        import subprocess
+
+        assert room is not None
+        argv = room.command([python, room.in_process, "--lines"], env=environ | _mark(), cwd="/", talks=True)
+        pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+        self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=quiet, cwd="/", start_new_session=True)
+
+    def alive(self) -> bool:
+        """Whether it still runs and takes jobs."""
+        assert self._process.stdin is not None
+        return not self._process.stdin.closed and super().alive()
+
+    def close(self) -> None:
+        """End it, and the job that runs."""
+        for end in (self._process.stdin, self._process.stdout):
+            assert end is not None
+            end.close()
+        self._process.wait()
+
+    def _send(self, message: str, descriptors: Iterable[int] = ()) -> None:
+        from hwb.redact import write_all
+
+        assert self._process.stdin is not None
+        with self._sending:
+            if self._process.stdin.closed:
+                raise OSError("the zygote has been ended")
+            write_all(self._process.stdin.fileno(), f"{message}\n".encode(errors="surrogateescape"))
+
+    def _load(self, names: list[str]) -> None:
+        from json import dumps
+
+        if names:
+            self._loaded.update(names)
+            self._send(f"import {dumps(names)}")
+
+    def fork(self, job: str, log: int) -> Adopted:
+        """As `_Zygote.fork`; ending the job ends the zygote, and the next job starts another."""
+        from hwb.proc import Distant
+
+        printed = os.path.join(os.path.dirname(job), "output.log")
+        if os.path.exists(printed):
+            os.unlink(printed)
+        assert self._process.stdout is not None
+        answer = self._process.stdout.fileno()
+        self._send(f"fork {job}\t{printed}")
+        return Distant(_told(answer), os.dup(answer), printed, os.dup(log), self._hang_up)
+
+    def _hang_up(self) -> None:
+        """The end of its input is what makes it end its job."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
 def _mark() -> dict[str, str]:

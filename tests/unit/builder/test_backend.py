@@ -56,6 +56,42 @@ def test_what_get_requires_adds_makes_another_environment(
     assert environments.verified == 2, "the first environment is looked at, too"
 
 
+def test_what_a_backend_asked_for_is_offered_the_next_time(
+    project: Path, build: Any, environments: Any, change: Callable[[str, str], None]
+) -> None:
+    build(project, sdist=False)
+    assert environments.asked == [(), (), ("packaging",)]
+    environments.asked.clear()
+    build(project, sdist=False, cache=False)
+    assert environments.asked == [(), ("packaging",)], "the wheel is asked for and built in one go"
+
+
+def test_another_answer_than_the_last_time_counts(
+    project: Path, build: Any, environments: Any, change: Callable[[str, str], None]
+) -> None:
+    build(project, sdist=False)
+    change('return ["packaging"]', 'return ["idna"]')
+    environments.asked.clear()
+    build(project, sdist=False)
+    assert environments.asked == [(), ("packaging",), (), ("idna",)]
+    environments.asked.clear()
+    build(project, sdist=False, cache=False)
+    assert environments.asked == [(), (), ("idna",)], "who changes its mind is not guessed at any more"
+
+
+def test_a_backend_that_finds_what_it_would_ask_for_is_asked_without_it(
+    project: Path, build: Any, environments: Any, change: Callable[[str, str], None]
+) -> None:
+    """scikit-build-core looks for a cmake that works, and asks for one only where it finds none."""
+    marker = project.parent / "cmake"
+    change('return ["packaging"]', f"return [] if os.path.exists({str(marker)!r}) else ['cmake']")
+    build(project, sdist=False)
+    marker.touch()
+    environments.asked.clear()
+    build(project, sdist=False, cache=False)
+    assert environments.asked == [(), ("cmake",), ()]
+
+
 def test_a_hook_that_is_not_there(project: Path, build: Any, change: Callable[[str, str], None]) -> None:
     change("def build_wheel(", "def build_something(")
     with pytest.raises(BuildError, match="tiny_backend has no hook build_wheel, which PEP 517 demands") as caught:

@@ -19,6 +19,8 @@ from hwb.builder.hooks import HookRunner
 from hwb.builder.zygote import IN_PROCESS, Zygotes
 from hwb.errors import CommandFailed, InterpreterNotFound
 
+from .rooms import HostRoom
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -30,6 +32,7 @@ WAYS = [
     "pyproject-hooks",
     "program",
     "zygote",
+    "room",
     *(f"{way}-{minor}" for way in ("program", "zygote") for minor in MINORS),
 ]
 
@@ -51,8 +54,8 @@ def by_pyproject_hooks(folder: Path, job: dict[str, Any]) -> tuple[str, Any]:
         return "failed", error.returncode
 
 
-def by_hwb(folder: Path, job: dict[str, Any], python: str, name: str) -> tuple[str, Any]:
-    runner = HookRunner(python, name, dict(os.environ), str(folder.parent / "place"))
+def by_hwb(folder: Path, job: dict[str, Any], python: str, name: str, room: HostRoom | None = None) -> tuple[str, Any]:
+    runner = HookRunner(python, name, dict(os.environ), str(folder.parent / "place"), room=room)
     try:
         answer = runner.run({**job, "source_dir": str(folder)}, in_tree=bool(job["backend_path"]))
     except CommandFailed as error:
@@ -66,7 +69,7 @@ def by_hwb(folder: Path, job: dict[str, Any], python: str, name: str) -> tuple[s
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     with ExitStack() as stack:
         mine = context.Context()
-        if request.param.startswith("zygote"):
+        if request.param.startswith(("zygote", "room")):
             if sys.platform != "linux":
                 pytest.skip("forks on Linux only")
             mine.shared = {"zygotes": stack.enter_context(Zygotes())}
@@ -100,8 +103,10 @@ def ask(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
         }
         if name == "pyproject":
             return by_pyproject_hooks(folder, whole)
-        return by_hwb(folder, whole, python, "an-environment" if name == "zygote" else "")
+        shared = "an-environment" if name in ("zygote", "room") else ""
+        return by_hwb(folder, whole, python, shared, room if name == "room" else None)
 
+    room = HostRoom()
     return call
 
 

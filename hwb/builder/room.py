@@ -1,0 +1,37 @@
+"""What does a build need to know of the place where its hooks run, when that is not this machine's own file system?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hwb.isolation.environment import Venv
+    from hwb.pythons import Interpreter
+
+__all__ = ["Room"]
+
+
+class Room(Protocol):
+    """A place such as a container that sees the build's directory at the same path, and has its own interpreters.
+
+    `identity` changes with everything about it that what is built depends on, `in_process` is where it has that file,
+    `environ` are the variables that everything in it gets (PATH among them).
+    """
+
+    identity: str
+    in_process: str
+    environ: Mapping[str, str]
+
+    def command(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False) -> list[str]:
+        """The command line that runs `argv` in the room with this whole environment; `talks`: with standard input."""
+
+    def give(self, path: str) -> None:
+        """Let processes of the room write a directory and all below it."""
+
+    def pins(self, interpreter: Interpreter, requires: Sequence[str], constraints: Sequence[str]) -> list[str]:
+        """What requirements mean for an interpreter of the room. Raises DependencyError, OfflineError."""
+
+    def environment(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
+        """An environment of the room that has these pins, at the same path inside as outside."""
