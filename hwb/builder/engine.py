@@ -120,7 +120,8 @@ class _Build:
     def _make(self, memory: Memory) -> Built:
         from hwb.builder.place import own_place
 
-        with own_place(self._source.key, self._options.elsewhere) as place:
+        room = self._options.room
+        with own_place(self._source.key, self._options.elsewhere, room.area if room is not None else "") as place:
             self._place = place
             again = memory.handed_out(self._out_dir, asked=self._options.cache)  # somebody else was faster
             if again is not None:

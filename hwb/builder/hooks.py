@@ -125,8 +125,8 @@ class HookRunner:
                 pass  # the environment's Python cannot serve: start it as a program
         if self._room is not None:
             argv = [self._python, self._room.in_process, path]
-            argv = self._room.command(argv, env=self._environ, cwd=job["source_dir"])
-            given = {"check": False, "capture": size is None}
+            argv, client = self._room.command(argv, env=self._environ, cwd=job["source_dir"])
+            given = {"env": client, "check": False, "capture": size is None}
         return proc.run(argv, **given, umask=_UMASK)
 
     def _fork(self, path: str, log: int) -> Adopted:

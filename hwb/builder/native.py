@@ -80,9 +80,10 @@ def _ask(environ: Mapping[str, str], room: Room | None = None) -> bool:
 
     words = environ.get("CC", "").split() or ["cc"]
     command = [*words, "-ffile-prefix-map=/a=/b", "-x", "c", "-E", os.devnull, "-o", os.devnull]
+    client: dict[str, str] | None = None
     if room is not None:
-        command = room.command(command, env=environ, cwd="/")
+        command, client = room.command(command, env=environ, cwd="/")
     try:
-        return proc.run(command, cwd="/", check=False, capture=True, quiet=True).return_code == 0
+        return proc.run(command, cwd="/", env=client, check=False, capture=True, quiet=True).return_code == 0
     except CommandFailed:
         return False

@@ -15,8 +15,11 @@ __all__ = ["clear_leftover", "own_place"]
 
 
 @contextmanager
-def own_place(identity: str, elsewhere: str = "") -> Iterator[str]:
-    """An empty directory for one build at a time: the same path for the same `identity`, or exactly `elsewhere`."""
+def own_place(identity: str, elsewhere: str = "", area: str = "") -> Iterator[str]:
+    """An empty directory for one build at a time: the same path for the same `identity`, or exactly `elsewhere`.
+
+    It lies in `area`, where hooks may write that run elsewhere; by default in the store.
+    """
     from hwb.store import fingerprint, open_store
 
     if elsewhere:
@@ -24,7 +27,8 @@ def own_place(identity: str, elsewhere: str = "") -> Iterator[str]:
             yield place
         return
     store, key = open_store(), fingerprint(identity)
-    with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(str(store.path("build", key))) as place:
+    path = os.path.join(area, key) if area else str(store.path("build", key))
+    with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(path) as place:
         yield place
 
 

@@ -17,15 +17,22 @@ class Room(Protocol):
     """A place such as a container that sees the build's directory at the same path, and has its own interpreters.
 
     `identity` changes with everything about it that what is built depends on, `in_process` is where it has that file,
-    `environ` are the variables that everything in it gets (PATH among them).
+    `environ` are the variables that everything in it gets (PATH among them), and in `area` it may write: there it is
+    built.
     """
 
     identity: str
     in_process: str
+    area: str
     environ: Mapping[str, str]
 
-    def command(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False) -> list[str]:
-        """The command line that runs `argv` in the room with this whole environment; `talks`: with standard input."""
+    def command(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False
+    ) -> tuple[list[str], dict[str, str]]:
+        """The command line that runs `argv` in the room with this environment, and the one to start it with here.
+
+        `talks`: its standard input is connected.
+        """
 
     def give(self, path: str) -> None:
         """Let processes of the room write a directory and all below it."""

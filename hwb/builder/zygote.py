@@ -181,9 +181,12 @@ class _DistantZygote(_Zygote):
         import subprocess
 
         assert room is not None
-        argv = room.command([python, room.in_process, "--lines"], env=environ | _mark(), cwd="/", talks=True)
+        argv = [python, room.in_process, "--lines"]
+        argv, client = room.command(argv, env=environ | _mark(), cwd="/", talks=True)
         pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
-        self._process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=quiet, cwd="/", start_new_session=True)
+        self._process = subprocess.Popen(
+            argv, stdin=pipe, stdout=pipe, stderr=quiet, cwd="/", env=client, start_new_session=True
+        )
 
     def alive(self) -> bool:
         """Whether it still runs and takes jobs."""

@@ -21,14 +21,18 @@ class HostRoom:
     identity = "this machine"
     in_process = IN_PROCESS
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, area: str = "") -> None:
+        self.area = area
         self.environ = environ if environ is not None else {"PATH": os.environ["PATH"]}
         self.commands: list[list[str]] = []
         self.given: list[str] = []
 
-    def command(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False) -> list[str]:
+    def command(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False
+    ) -> tuple[list[str], dict[str, str]]:
         self.commands.append([*argv, *(["talks"] if talks else [])])
-        return ["env", "-i", "-C", cwd, *(f"{name}={value}" for name, value in env.items()), *argv]
+        inside = ["env", "-i", "-C", cwd, *(f"{name}={value}" for name, value in env.items()), *argv]
+        return inside, {"PATH": os.environ["PATH"]}
 
     def give(self, path: str) -> None:
         self.given.append(path)
