@@ -18,8 +18,10 @@ The tree (exit code in brackets; a class without one has its parent's)::
     ├── SourceError (1)            a source cannot be read or copied
     ├── AnalyzeError (1)           project metadata cannot be understood
     ├── IsolationError (1)         an environment cannot be made
-    │   └── DependencyError        its requirements cannot be installed
+    │   ├── DependencyError        its requirements cannot be installed
+    │   └── ContainerError         ... or its container: image, engine, limits
     ├── BuildError (1)             a build backend failed
+    ├── RepairError (1)            a wheel cannot be made fit for other machines
     ├── OutputError (1)            files cannot be written
     └── RefusedError (5)           something must not go on
         ├── ValidationError        an artifact is broken or unsafe
@@ -43,6 +45,7 @@ __all__ = [
     "CommandTimeout",
     "ConfigError",
     "ConflictError",
+    "ContainerError",
     "DependencyError",
     "HwbError",
     "HwbfileError",
@@ -54,6 +57,7 @@ __all__ = [
     "OutputError",
     "ProgramNotFound",
     "RefusedError",
+    "RepairError",
     "SessionTimeout",
     "SourceError",
     "ToolNotFound",
@@ -205,10 +209,22 @@ class DependencyError(IsolationError):
     return_code: int | None = None
 
 
+class ContainerError(IsolationError):
+    """A container cannot be made or used: its image, the engine, a limit; `detail` is what the engine printed."""
+
+    code = "CONTAINER_FAILED"
+
+
 class BuildError(HwbError):
     """A build backend failed; `detail` is the end of what it printed."""
 
     code = "BACKEND_FAILED"
+
+
+class RepairError(HwbError):
+    """A wheel cannot be made fit for other machines; `detail` names the symbols, or is what the tool said."""
+
+    code = "REPAIR_FAILED"
 
 
 class OutputError(HwbError):

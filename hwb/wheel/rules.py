@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from hwb.wheel import (
+    rules_compiled,
     rules_contents,
     rules_entry,
     rules_metadata,
     rules_names,
     rules_native,
+    rules_platform,
     rules_record,
 )
 from hwb.wheel.model import ARCHIVE_RULES, SDIST_RULES, WHEEL_RULES, Rule
 
 __all__ = ["ARCHIVE_RULES", "FILE_NAME", "SDIST_RULES", "WHEEL_RULES", "applies_to", "every_rule"]
 
-MODULES = (rules_names, rules_record, rules_metadata, rules_entry, rules_contents, rules_native)
+MODULES = (
+    rules_names,
+    rules_record,
+    rules_metadata,
+    rules_entry,
+    rules_contents,
+    rules_native,
+    rules_platform,
+    rules_compiled,
+)
 """By subject; each registers its rules when it is imported."""
 
 FILE_NAME = Rule(

@@ -9,16 +9,36 @@ from hwb.wheel.binaries import fits
 from hwb.wheel.model import wheel_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hwb.wheel.filenames import WheelName
     from hwb.wheel.model import WheelSubject
+    from hwb.wheel.natives import Natives
 
-__all__ = ["suffix_fits"]
+    _Check = Callable[[WheelSubject, Natives], Iterator[tuple[str, str]]]
+
+__all__ = ["native_rule", "suffix_fits"]
 
 _CPYTHON = r"(?:cpython-|cp)(?P<version>[0-9]+)(?P<flags>[a-z]*)(?:-(?P<platform>.*))?"
 _OTHER = r"(?P<name>pypy|graalpy|pyston)-?(?P<version>[0-9]+)"
 _ABI3 = r"abi3t?"
+
+
+def native_rule(rule_id: str, *, warns: bool = False, remedy: str) -> Callable[[_Check], _Check]:
+    """Register a rule about what native files say of themselves; wheels without any are not asked (nor read)."""
+
+    def register(function: _Check) -> _Check:
+        def check(wheel: WheelSubject) -> Iterator[tuple[str, str]]:
+            if wheel.binaries:
+                from hwb.wheel.natives import natives
+
+                yield from function(wheel, natives(wheel))
+
+        check.__doc__ = function.__doc__
+        wheel_rule(rule_id, "P14", warns=warns, remedy=remedy)(check)
+        return function
+
+    return register
 
 
 @wheel_rule("abi-suffix", "P14", remedy="build in a clean tree: this file is of an earlier build, or the tag is wrong")
@@ -35,14 +55,29 @@ def _abi_suffix(wheel: WheelSubject) -> Iterator[tuple[str, str]]:
 def suffix_fits(suffix: str, wheel: WheelName) -> bool:
     """Whether an extension module with this ABI suffix is for one of the wheel's tags; an unknown suffix is."""
     if re.fullmatch(_ABI3, suffix):
-        return any(abi.startswith(("abi3", "cp3")) or abi == "none" for abi in wheel.abis)
+        return any(_stable_abi_fits(suffix, abi) for abi in wheel.abis)
     if match := re.fullmatch(_CPYTHON, suffix):
         version, flags = match["version"], match["flags"].strip("dmu")
-        return _version_fits(version, flags, wheel)
+        return _version_fits(version, flags, wheel) and _libc_fits(match["platform"] or "", wheel)
     if match := re.match(_OTHER, suffix):
         short = {"pypy": "pp", "graalpy": "graalpy", "pyston": "pt"}[match["name"]]
         return any(python == f"{short}{match['version']}" or python.startswith("py") for python in wheel.pythons)
     return True
+
+
+def _stable_abi_fits(suffix: str, abi: str) -> bool:
+    """Whether Pythons of an ABI tag load a stable ABI. Free-threaded ones have none before 3.15 (PEP 803)."""
+    if abi == "none" or abi == "abi3t" or abi == suffix:
+        return True
+    version = re.fullmatch(r"cp3(\d+)([a-z]*)", abi)
+    if version is None:
+        return False
+    return int(version[1]) >= 15 or (suffix == "abi3" and "t" not in version[2])
+
+
+def _libc_fits(platform: str, wheel: WheelName) -> bool:
+    """Pythons of glibc do not look for files of musl; the other way round older ones do, who took musl for glibc."""
+    return "-linux-musl" not in platform or any(tag.startswith(("musllinux", "linux_")) for tag in wheel.platforms)
 
 
 def _version_fits(version: str, flags: str, wheel: WheelName) -> bool:
