@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwb.isolation.docker import DockerConfig, DockerIsolation
     from hwb.isolation.protocol import BuildEnvironment, IsolationStrategy
     from hwb.isolation.venv import VenvConfig, VenvIsolation
 
-__all__ = ["BuildEnvironment", "IsolationStrategy", "VenvConfig", "VenvIsolation"]
+__all__ = [
+    "BuildEnvironment",
+    "DockerConfig",
+    "DockerIsolation",
+    "IsolationStrategy",
+    "VenvConfig",
+    "VenvIsolation",
+]
 
 _HOME = {
+    "DockerConfig": "hwb.isolation.docker",
+    "DockerIsolation": "hwb.isolation.docker",
     "BuildEnvironment": "hwb.isolation.protocol",
     "IsolationStrategy": "hwb.isolation.protocol",
     "VenvConfig": "hwb.isolation.venv",

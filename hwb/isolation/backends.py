@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hwb.proc import Completed
     from hwb.pythons import Interpreter
 
-__all__ = ["DEFAULT", "Installer", "PipInstaller", "UvInstaller", "choose", "find_uv", "parse_backend"]
+__all__ = ["DEFAULT", "Installer", "PipInstaller", "Provisioner", "UvInstaller", "choose", "find_uv", "parse_backend"]
 
 DEFAULT = "uv|virtualenv"
 VALID = ("uv", "virtualenv", "venv", "none")
@@ -24,25 +24,16 @@ _CONDA = ("conda", "mamba", "micromamba")
 _found: dict[tuple[str, str], str | None] = {}
 
 
-class Installer(Protocol):
-    """Makes environments and installs into them."""
+class Provisioner(Protocol):
+    """Resolves requirements and makes environments that have exactly the pins."""
 
     @property
     def name(self) -> str:
-        """uv, virtualenv or venv."""
+        """uv, virtualenv, venv, or how else it works."""
         ...
 
     def create(self, path: str, interpreter: Interpreter, params: Sequence[str]) -> None:
         """Make an environment at `path`, with the tool's own options `params`; raises IsolationError."""
-        ...
-
-    def install(
-        self, python: str, args: Sequence[str], *, env: Mapping[str, str], offline: bool, silent: bool = False
-    ) -> Completed:
-        """Install into the environment of that `python`; args as the tool's `pip install` takes them.
-
-        `env` is the whole environment. Raises DependencyError (the tool's standard error in `detail`), OfflineError.
-        """
         ...
 
     def sync(self, python: str, requirements: str, *, env: Mapping[str, str], offline: bool) -> Completed:
@@ -59,6 +50,19 @@ class Installer(Protocol):
         offline: bool,
     ) -> list[str]:
         """Pins (`name==version` or `name @ url`) of the requirements and everything they need; errors as `install`."""
+        ...
+
+
+class Installer(Provisioner, Protocol):
+    """One that also installs into the environments of this machine."""
+
+    def install(
+        self, python: str, args: Sequence[str], *, env: Mapping[str, str], offline: bool, silent: bool = False
+    ) -> Completed:
+        """Install into the environment of that `python`; args as the tool's `pip install` takes them.
+
+        `env` is the whole environment. Raises DependencyError (the tool's standard error in `detail`), OfflineError.
+        """
         ...
 
     def check(self, python: str, *, env: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hwb.context import current
 
 if TYPE_CHECKING:
-    from hwb.isolation.backends import Installer
+    from hwb.isolation.backends import Provisioner
     from hwb.pythons import Interpreter
 
 __all__ = ["MARKER", "Venv", "announce", "venv_at"]
@@ -43,7 +43,7 @@ class Venv:
         return next(Path(self.path, "lib").glob("*/site-packages"), usual)  # PyPy, free-threaded
 
 
-def venv_at(path: str, installer: Installer, interpreter: Interpreter, *, reused: bool) -> Venv:
+def venv_at(path: str, installer: Provisioner, interpreter: Interpreter, *, reused: bool) -> Venv:
     """The description of an environment at that path, whether or not it is there yet."""
     scripts = os.path.join(path, "Scripts" if sys.platform == "win32" else "bin")
     python = os.path.join(scripts, "python.exe" if sys.platform == "win32" else "python")

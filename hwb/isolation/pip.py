@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hwb.proc import Completed
     from hwb.pythons import Interpreter
 
-__all__ = ["PipInstaller", "virtualenv_installed"]
+__all__ = ["PipInstaller", "take_wheels", "virtualenv_installed"]
 
 _BOTH = {"-q", "-qq", "--quiet", "-v", "-vv", "--verbose", "--pre", "--no-deps", "--prefer-binary", "--no-cache-dir",
          "--require-hashes"}  # fmt: skip
@@ -121,9 +121,58 @@ class PipInstaller:
                 lambda: pip.run("wheel", "--no-index", *args),
                 offline=offline,
             )
-            direct = _direct(requirements)
-            _keep(out, pip.wheels, direct)
-            return sorted(direct.values()) + sorted(_pin(name) for name in os.listdir(out) if _name(name) not in direct)
+            return take_wheels(out, pip.wheels, requirements)
+
+    def resolve_for(
+        self,
+        python: str,
+        selection: Sequence[str],
+        requirements: Sequence[str],
+        constraints: Sequence[str],
+        wheels: Path,
+        *,
+        env: Mapping[str, str],
+        offline: bool,
+    ) -> list[str]:
+        """The same for the Python and platform that pip's options `selection` name; their wheels are kept in `wheels`.
+
+        `python` is one with pip. It reads the markers of requirements as for itself: it has to have the target's
+        version and system.
+        """
+        from hwb.store import open_store
+
+        with open_store().temporary("resolve-") as directory:
+            out = directory / "wheels"
+            (directory / "in.txt").write_text("\n".join(requirements), encoding="utf-8")
+            (directory / "constraints.txt").write_text("\n".join(constraints), encoding="utf-8")
+            pip = _Pip(python, _environment(env), True, wheels, str(directory))
+            args = ["--dest", str(out), *selection, *pip.kept, "-r", "in.txt", "-c", "constraints.txt"]
+            settle(
+                f"resolving {', '.join(requirements)}",
+                lambda: pip.run("download", *args),
+                lambda: pip.run("download", "--no-index", *args),
+                offline=offline,
+            )
+            return take_wheels(out, wheels, requirements)
+
+    def sync_to(
+        self,
+        python: str,
+        target: str,
+        selection: Sequence[str],
+        requirements: str,
+        wheels: Path,
+        *,
+        env: Mapping[str, str],
+        offline: bool,
+    ) -> Completed:
+        """Install exactly the pins of a file into the directory `target`, for what `selection` names."""
+        pip = _Pip(python, _environment(env), True, wheels, os.path.dirname(requirements))
+        args = ["--target", target, *selection, *pip.kept, "--no-compile", "--no-deps", "-r", requirements]
+        outcome = pip.run("install", "--no-index", *args, show=False)
+        if outcome.ok:
+            return outcome.done
+        return settle("pip install", lambda: pip.run("install", *args), lambda: outcome, offline=offline).done
 
     def check(self, python: str, *, env: Mapping[str, str]) -> None:
         """`pip check`; raises DependencyError."""
@@ -268,6 +317,13 @@ def _direct(requirements: Iterable[str]) -> dict[str, str]:
     """The requirements that name a URL, by normalised name: their wheels are nobody else's."""
     named = (requirement.partition("@") for requirement in requirements if "@" in requirement.partition(";")[0])
     return {_name(name.partition("[")[0].strip()): name + at + url for name, at, url in named}
+
+
+def take_wheels(source: Path, wheels: Path, requirements: Sequence[str]) -> list[str]:
+    """Keep the wheels that an installer put into a directory; the pins that they and direct references are."""
+    direct = _direct(requirements)
+    _keep(source, wheels, direct)
+    return sorted(direct.values()) + sorted(_pin(name) for name in os.listdir(source) if _name(name) not in direct)
 
 
 def _keep(source: Path, wheels: Path, foreign: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from hwb.isolation.environment import MARKER, Venv, announce, venv_at
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hwb.isolation.backends import Installer
+    from hwb.isolation.backends import Provisioner
     from hwb.pythons import Interpreter
     from hwb.store import Store
 
@@ -48,13 +48,18 @@ def pins_of(
     constraints: Sequence[str] = (),
     *,
     backend: str | None = None,
+    installer: Provisioner | None = None,
 ) -> list[str]:
-    """What requirements mean today, as pins; remembered for a day. Raises DependencyError, OfflineError."""
+    """What requirements mean today, as pins; remembered for a day. Raises DependencyError, OfflineError.
+
+    `installer` is asked instead of the one that `backend` chooses.
+    """
     from hwb.isolation.backends import choose
     from hwb.store import open_store
 
+    asked = installer or choose(backend)
     local = _local_states(requirements)
-    return _pins(open_store(), choose(backend), interpreter, list(requirements), list(constraints), local)
+    return _pins(open_store(), asked, interpreter, list(requirements), list(constraints), local)
 
 
 def pins_until(
@@ -92,13 +97,17 @@ def environment_of_pins(
     *,
     backend: str | None = None,
     purpose: str = "",
+    installer: Provisioner | None = None,
 ) -> Venv:
-    """The environment that has exactly these pins, which is what `requirements` mean."""
+    """The environment that has exactly these pins, which is what `requirements` mean.
+
+    `installer` makes it instead of the one that `backend` chooses.
+    """
     from hwb.isolation.backends import choose
     from hwb.store import fingerprint, open_store
 
     started = time.monotonic()
-    installer, store = choose(backend), open_store()
+    installer, store = installer or choose(backend), open_store()
     local = _local_states(requirements)
     name = fingerprint(_FORMAT, purpose, interpreter.identity, installer.name, *sorted(pins), *local)
     path = str(store.env_path(name))
@@ -114,11 +123,11 @@ def _say_waiting(path: str) -> None:
     current().emit("message", level="info", text=f"waiting for another process that makes the environment ({path})")
 
 
-def _finished(path: str, installer: Installer, interpreter: Interpreter) -> Venv | None:
+def _finished(path: str, installer: Provisioner, interpreter: Interpreter) -> Venv | None:
     """The environment if its marker is there (it names nothing that could have changed: the path is a fingerprint)."""
     venv = venv_at(path, installer, interpreter, reused=True)
     marker = os.path.join(path, MARKER)
-    if not (os.path.isfile(marker) and os.path.exists(venv.python)):
+    if not (os.path.isfile(marker) and _has_python(venv)):
         return None
     try:
         os.utime(marker)  # pruning is by age of use
@@ -127,7 +136,13 @@ def _finished(path: str, installer: Installer, interpreter: Interpreter) -> Venv
     return venv
 
 
-def _make(store: Store, path: str, installer: Installer, interpreter: Interpreter, pins: Sequence[str]) -> Venv:
+def _has_python(venv: Venv) -> bool:
+    """The Python of an environment for a container is a link that leads nowhere on this machine."""
+    foreign = venv.interpreter.source == "image"
+    return os.path.lexists(venv.python) if foreign else os.path.exists(venv.python)
+
+
+def _make(store: Store, path: str, installer: Provisioner, interpreter: Interpreter, pins: Sequence[str]) -> Venv:
     import json
 
     from hwb.fs import atomic_write, remove_tree
@@ -156,7 +171,7 @@ def _make(store: Store, path: str, installer: Installer, interpreter: Interprete
 
 def _pins(
     store: Store,
-    installer: Installer,
+    installer: Provisioner,
     interpreter: Interpreter,
     requirements: list[str],
     constraints: list[str],
@@ -187,7 +202,7 @@ def _pins(
 
 
 def _pins_name(
-    installer: Installer,
+    installer: Provisioner,
     interpreter: Interpreter,
     requirements: Sequence[str],
     constraints: Sequence[str],

@@ -84,13 +84,25 @@ class UvInstaller:
         offline: bool,
     ) -> list[str]:
         """The requirements and what they need in turn, as pins for this interpreter and platform."""
+        return self.resolve_for(["--python", interpreter.path], requirements, constraints, env=env, offline=offline)
+
+    def resolve_for(
+        self,
+        selection: Sequence[str],
+        requirements: Sequence[str],
+        constraints: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        offline: bool,
+    ) -> list[str]:
+        """The same for the Python and the platform that uv's options `selection` name."""
         from hwb.store import open_store
 
         variables, extra = _environment(env)
         with open_store().temporary("resolve-") as directory:
             (directory / "in.txt").write_text("\n".join(requirements), encoding="utf-8")
             (directory / "constraints.txt").write_text("\n".join(constraints), encoding="utf-8")
-            argv = [self.uv, "pip", "compile", "-q", "--no-header", "--no-annotate", "--python", interpreter.path]
+            argv = [self.uv, "pip", "compile", "-q", "--no-header", "--no-annotate", *selection]
             argv += [*extra, "-c", "constraints.txt", "in.txt"]
             where = str(directory)  # outside of any project, whose settings are not meant for tools
             done = settle(
@@ -100,6 +112,20 @@ class UvInstaller:
                 offline=offline,
             ).done
         return [line.strip() for line in done.text.splitlines() if line.strip() and not line.startswith("#")]
+
+    def sync_to(
+        self, target: str, selection: Sequence[str], requirements: str, *, env: Mapping[str, str], offline: bool
+    ) -> Completed:
+        """Install exactly the pins of a file into the directory `target`, for what `selection` names."""
+        variables, extra = _environment(env)
+        argv = [self.uv, "pip", "install", *selection, *extra, "--target", target, "--no-deps", "-r", requirements]
+        where = os.path.dirname(requirements)
+        return settle(
+            "uv pip install",
+            lambda: execute(argv, env=variables, silent=True, cwd=where),
+            lambda: execute([*argv, "--offline"], env=variables, silent=True, cwd=where),
+            offline=offline,
+        ).done
 
     def check(self, python: str, *, env: Mapping[str, str]) -> None:
         """`uv pip check`; raises DependencyError."""

@@ -126,7 +126,7 @@ def shared_environment(
     """
     from hwb.isolation import shared
 
-    _require_requirements(requirements)
+    require_requirements(requirements)
     return shared.shared_environment(
         interpreter, requirements, constraints=constraints, backend=backend, purpose=purpose
     )
@@ -211,7 +211,7 @@ def _ephemeral(interpreter: Interpreter, requirements: Sequence[str], backend: s
 
     from hwb.fs import remove_tree
 
-    _require_requirements(requirements)
+    require_requirements(requirements)
     path = tempfile.mkdtemp(prefix="hwb_venv_")
     try:
         venv = make_venv(path, interpreter, backend=backend)
@@ -223,7 +223,7 @@ def _ephemeral(interpreter: Interpreter, requirements: Sequence[str], backend: s
     return venv
 
 
-def _require_requirements(requirements: Sequence[str]) -> None:
+def require_requirements(requirements: Sequence[str]) -> None:
     """They come from projects' files: one that is an option would redirect the installer to another index."""
     from hwb.errors import DependencyError
 
