@@ -209,6 +209,23 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=False, default=False)
 @part
+def locks(session: nox.Session) -> None:
+    """Pin the tools that hwb runs in environments of their own anew (hwb/locks)."""
+    if find_uv() is None:
+        skip(session, "uv", "the sets are resolved by uv, and there is no uv")
+    python(session, ".ci/make_locks.py", *session.posargs)
+
+
+@nox.session(default=False)
+@part
+def data(session: nox.Session) -> None:
+    """Write the data files of the matrix anew: the Pythons and images that the pinned cibuildwheel knows."""
+    session.install("cibuildwheel==4.3.3")
+    session.run("python", ".ci/make_data.py")
+
+
+@nox.session(python=False, default=False)
+@part
 def nightly(session: nox.Session) -> None:
     """The tests that take minutes each: projects with large compiled sources."""
     python(session, "-m", "pytest", "-m", "nightly", *(session.posargs or workers()))

@@ -204,18 +204,20 @@ def _cut_torn_line(path: str) -> None:
 class ArtifactView:
     """What a recipe sees as `session.artifacts`: the leaves of a ledger, perhaps of one producer only.
 
-    `python` is the session's interpreter as its minor version ("3.12", "3.13t"); empty means the running one.
+    `python` is the session's interpreter as its minor version ("3.12", "3.13t"); empty means the running one. With a
+    `session` that makes one wheel, that one is meant by `wheel`.
     """
 
-    __slots__ = ("_ledger", "_producer", "_python")
+    __slots__ = ("_ledger", "_producer", "_python", "_session")
 
-    def __init__(self, ledger: Ledger, python: str = "", producer: str | None = None) -> None:
+    def __init__(self, ledger: Ledger, python: str = "", producer: str | None = None, *, session: str = "") -> None:
         self._ledger = ledger
         self._python = python
         self._producer = producer
+        self._session = session
 
     def __getitem__(self, producer: str) -> ArtifactView:
-        return ArtifactView(self._ledger, self._python, producer)
+        return ArtifactView(self._ledger, self._python, producer, session=self._session)
 
     def __iter__(self) -> Iterator[Artifact]:
         leaves = self._ledger.leaves()
@@ -240,6 +242,9 @@ class ArtifactView:
     @property
     def wheel(self) -> Artifact:
         """The one leaf wheel that this session's interpreter can install. Raises HwbError when it is not one."""
+        if self._session:
+            own = tuple(wheel for wheel in self.wheels if wheel.session == self._session)
+            return self._single(own, self.wheels, f"wheel of {self._session}")
         tags = _supported(self._python)
         fitting = tuple(wheel for wheel in self.wheels if _tags_of(wheel.name) & tags)
         return self._single(fitting, self.wheels, f"wheel for Python {self._python}" if self._python else "wheel")

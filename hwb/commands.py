@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hwb.config import Settings
     from hwb.context import Context
+    from hwb.inside import Inside
     from hwb.isolation.venv import Venv
     from hwb.pythons import Interpreter
 
@@ -55,7 +56,7 @@ class _WorkingDirectory:
 class CommandSession:
     """One recipe at work: its commands, its environment, its directory; nobody else's. The half that nox has too."""
 
-    __slots__ = ("_context", "_real_cwd", "_services", "_spec", "_venv", "_virtualenv")
+    __slots__ = ("_context", "_inside", "_real_cwd", "_services", "_spec", "_venv", "_virtualenv")
 
     def __init__(self, spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False) -> None:
         self._spec = spec
@@ -63,6 +64,7 @@ class CommandSession:
         self._context = context
         self._real_cwd = real_cwd
         self._venv: Venv | None = None
+        self._inside: Inside | None = None
         self._virtualenv = ProcessEnv(self._env_path(), None, "none", is_sandboxed=False)
 
     # --- nox's properties -----------------------------------------------------------------------------------
@@ -332,6 +334,10 @@ class CommandSession:
         whole = self._environment(env, include_outer_env)
         with self._finalisable(), self._installing(stdout, (interrupt_timeout, terminate_timeout)):
             try:
+                if self._inside is not None:
+                    self._inside.install(arguments)
+                    self._enter(self._inside)
+                    return
                 venv.install(self._venv, arguments, env=whole, silent=quiet)
             except DependencyError as error:
                 if error.return_code is None or error.return_code not in tuple(success_codes or ()):
@@ -456,6 +462,13 @@ class CommandSession:
         env.update(self._virtualenv.env)
         self._virtualenv = ProcessEnv(venv.path, [venv.bin], venv.backend, env, reused=venv.reused)
 
+    def _enter(self, inside: Inside) -> None:
+        """Commands run in a container from now on; the session's own directory stays where it is."""
+        self._inside, self._venv = inside, inside.venv
+        own: dict[str, str | None] = {**self._virtualenv.env, "VIRTUAL_ENV": inside.venv.path}
+        bins, backend = [inside.venv.bin], inside.venv.backend
+        self._virtualenv = ProcessEnv(self._env_path(), bins, backend, own, reused=inside.venv.reused)
+
     def _run(
         self,
         args: tuple[Any, ...],
@@ -483,20 +496,22 @@ class CommandSession:
         environment = self._environment(env, include_outer_env)
         if log:
             self._note(f"$ {proc.shown(argv)}")
-        argv[0] = self._program(argv[0], environment, external)
+        options: dict[str, Any] = {
+            "capture": silent,
+            "check": False,
+            "timeout": timeout,
+            "idle_timeout": idle_timeout,
+            "grace": (interrupt_timeout, terminate_timeout),
+            "stdout": stdout,
+            "stderr": stderr,
+        }
         with self._finalisable():
-            done = proc.run(
-                argv,
-                env=environment,
-                capture=silent,
-                check=False,
-                timeout=timeout,
-                idle_timeout=idle_timeout,
-                grace=(interrupt_timeout, terminate_timeout),
-                stdout=stdout,
-                stderr=stderr,
-                interactive=self._spec.interactive,
-            )
+            if self._inside is not None:
+                own = {name: str(value) for name, value in {**self.env, **(env or {})}.items() if value is not None}
+                done = self._inside.run(argv, own, self._context.cwd, **options)
+            else:
+                argv[0] = self._program(argv[0], environment, external)
+                done = proc.run(argv, env=environment, interactive=self._spec.interactive, **options)
         if done.return_code not in tuple(success_codes or (0,)):
             if silent:
                 self._context.log.write(done.text)

@@ -50,7 +50,11 @@ class Key:
     @property
     def env(self) -> str | None:
         """The variable that sets it, or None."""
-        return None if "." in self.name or self.type is _CAPACITIES else "HWB_" + self.name.upper().replace("-", "_")
+        return (
+            None
+            if "." in self.name or self.type in (_CAPACITIES, _MATRIX)
+            else "HWB_" + self.name.upper().replace("-", "_")
+        )
 
     @property
     def attribute(self) -> str:
@@ -137,6 +141,21 @@ def _reuse(value: Any) -> str:
     return str(_REUSE_WORDS.check(value))
 
 
+def _matrix(value: Any) -> dict[str, Any]:
+    """Its keys are checked by `hwb.matrix.table`; here only that it is a table of what JSON can say too."""
+    if not isinstance(value, dict) or not all(_is_plain(item) for item in value.values()):
+        raise ValueError
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(item) for item in value.values())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float | bool)
+
+
 def _capacities(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         raise ValueError
@@ -154,6 +173,7 @@ _COMMAND = _Type("a text or a list of texts", _command, str)
 _REUSE_WORDS = _one_of("no", "yes", "never", "always")
 _REUSE = _Type(_REUSE_WORDS.accepts + ", true or false", _reuse, str)
 _CAPACITIES = _Type("a table of whole numbers, 1 or more", _capacities, str)
+_MATRIX = _Type("a table of texts, numbers, lists and tables", _matrix, str)
 
 KEYS: dict[str, Key] = {
     key.name: key
@@ -162,6 +182,7 @@ KEYS: dict[str, Key] = {
         Key("jobs", _JOBS, "auto", "how many sessions run at the same time"),
         Key("reuse-venv", _REUSE, "no", "whether environments are used again, with nox's meaning of the four words"),
         Key("default-venv-backend", _STR, "uv|virtualenv", "what makes environments; the first that works"),
+        Key("container-engine", _one_of("auto", "docker", "podman"), "auto", "what runs containers"),
         Key("isolation", _one_of("auto", "venv", "none"), "auto", "where a session's commands run"),
         Key("python", _STR, None, "the Python of sessions that name none (unset: the one hwb runs on)"),
         Key("output-dir", _STR, "dist", "where finished distributions are put, relative to the project"),
@@ -175,6 +196,7 @@ KEYS: dict[str, Key] = {
         Key("secrets", _STRINGS, [], "names of variables whose values are masked and given only to who asks"),
         Key("keep-runs", _POSITIVE, 20, "how many runs are kept under .hwb/runs"),
         Key("resources", _CAPACITIES, {}, "how much of each named resource sessions may use at the same time"),
+        Key("matrix", _MATRIX, {}, "which wheels the project needs, and how each is made: see the matrix page"),
         Key(
             "build.env-pass",
             _STRINGS,

@@ -161,13 +161,15 @@ def recipe(
     retries: int = ...,
     resources: Sequence[str] | Mapping[str, int] | None = ...,
     override: bool = ...,
+    targets: bool = ...,
 ) -> Callable[[Function], Function]: ...
 def recipe(function: Any = None, /, **keywords: Any) -> Any:
     """Declare a recipe: a function that takes the session.
 
     Every keyword of `nox.session` with nox's meaning, and: `after` (order only), `isolation` (auto, venv, none),
     `process` (run in a process of its own), `timeout` (seconds for the session), `retries` (how often more),
-    `resources` (a list of mutexes, or a table of weights), `override` (an error unless a lower layer has this name).
+    `resources` (a list of mutexes, or a table of weights), `override` (an error unless a lower layer has this name),
+    `targets` (a session for each wheel that the project needs, which `session.target` tells).
     Keywords that are not given are inherited from the layer below. Raises HwbfileError with file:line.
     """
     caller = sys._getframe(1)
@@ -323,6 +325,7 @@ _KEYWORDS: dict[str, Callable[[Any], Any]] = {
     "retries": _count,
     "resources": _resources,
     "override": _boolean,
+    "targets": _boolean,
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hwb.declare import ParamSet
 
-__all__ = ["Plan", "PlannedSession", "Request", "expand", "keyword_matcher", "make_plan"]
+__all__ = ["Plan", "PlannedSession", "Request", "expand", "keyword_matcher", "make_plan", "reaches"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -29,6 +29,8 @@ class PlannedSession:
     params: ParamSet | None = None
     tags: tuple[str, ...] = ()
     multi: bool = False
+    target: str = ""
+    """The identifier of the wheel that it makes."""
 
     def answers_to(self, name: str) -> bool:
         """Whether `name` selects it."""
@@ -47,6 +49,8 @@ class Request:
     default_backend: str | None = None
     defaults: tuple[str, ...] = ()
     """Names from the settings that a bare run means."""
+    targets: tuple[str, ...] = ()
+    """Identifiers of the wheels that recipes with `targets` make; empty: such a recipe stands for itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -91,6 +95,9 @@ def _pythons(entry: Entry, request: Request) -> tuple[Any, ...]:
 
 
 def _sessions_of(entry: Entry, request: Request) -> Iterable[PlannedSession]:
+    if entry.option("targets") and request.targets:
+        yield from (_for_target(entry, identifier) for identifier in request.targets)
+        return
     versions = _pythons(entry, request)
     declared = entry.option("python")
     multi = len(versions) > 1 or isinstance(declared, (list, tuple))
@@ -99,6 +106,35 @@ def _sessions_of(entry: Entry, request: Request) -> Iterable[PlannedSession]:
     for version in versions:
         for params in sets:
             yield _session(entry.name, version, params, tags, multi)
+
+
+def _for_target(entry: Entry, identifier: str) -> PlannedSession:
+    name, tags = f"{entry.name}({identifier})", tuple(entry.option("tags") or ())
+    return PlannedSession(name, entry.name, (name,), False, None, tags, True, identifier)
+
+
+def reaches(catalog: Catalog, names: Iterable[str], keyword: str) -> bool:
+    """Whether a recipe that sets a keyword is among these recipes or what they require, whatever their sessions."""
+    seen: set[str] = set()
+    stack = [_recipe_of(name, catalog) for name in names]
+    while stack:
+        name = stack.pop()
+        if name in seen or name not in catalog.entries:
+            continue
+        seen.add(name)
+        entry = catalog.entries[name]
+        if entry.option(keyword):
+            return True
+        stack += [_recipe_of(text, catalog) for text in entry.option("requires") or ()]
+    return False
+
+
+def _recipe_of(name: str, catalog: Catalog) -> str:
+    """The recipe that a session's name belongs to: `test` of `test-3.12` and of `test(a=1)`."""
+    plain = name.partition("(")[0]
+    while plain not in catalog.entries and "-" in plain:
+        plain = plain.rpartition("-")[0]
+    return plain
 
 
 def _session(name: str, python: Any, params: ParamSet | None, tags: tuple[str, ...], multi: bool) -> PlannedSession:

@@ -42,8 +42,8 @@ _FOLDERS = {
     "sources": ("sources",),
     "pins": ("pins",),
     "wheels": ("wheels", "virtualenv"),
-    "builds": ("build",),
-    "notes": ("again", "asked", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons"),
+    "builds": ("build", "rooms"),
+    "notes": ("again", "asked", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons", "images"),
     "temporaries": ("tmp",),
 }
 KINDS = tuple(_FOLDERS)
@@ -136,6 +136,9 @@ def _sources(store: Store) -> Iterator[Entry]:
 def _builds(store: Store) -> Iterator[Entry]:
     for name, path in _children(store.root / "build"):
         yield Entry("builds", name, path, tree_size(path), _used(path), "a build's place", True, f"build-{name}")
+    for name, path in _children(store.root / "rooms"):
+        what = "of builds in a container"
+        yield Entry("builds", f"rooms/{name}", path, tree_size(path), _used(path), what, True, f"room-{name}")
 
 
 def _temporaries(store: Store, kind: str = "temporaries") -> Iterator[Entry]:

@@ -25,7 +25,7 @@ from hwb.installs import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Interpreter", "Spec", "find", "parse_spec", "running"]
+__all__ = ["Interpreter", "Spec", "allowed", "find", "parse_spec", "running", "version_key"]
 
 PROBE_SECONDS = 5.0
 """How long an interpreter may take to say its version."""
@@ -141,14 +141,14 @@ def find(
     for a `requires_python` that is no PEP 440 specifier.
     """
     wanted = _parsed(spec)
-    allowed = _allowed(requires_python)
+    fits = allowed(requires_python)
     explicit = python_path or wanted.path
     if explicit:
-        return _explicit(os.path.abspath(os.path.expanduser(explicit)), wanted, allowed, requires_python)
+        return _explicit(os.path.abspath(os.path.expanduser(explicit)), wanted, fits, requires_python)
     own = running_candidate()
-    if own is not None and wanted.contains(own.version) and allowed(running().version):
+    if own is not None and wanted.contains(own.version) and fits(running().version):
         return running()
-    return _search(wanted, allowed, requires_python, scan(environ))
+    return _search(wanted, fits, requires_python, scan(environ))
 
 
 def _parsed(spec: str | None) -> Spec:
@@ -158,14 +158,15 @@ def _parsed(spec: str | None) -> Spec:
         raise UsageError(str(error), remedy="name a version such as 3.12, or the path of an interpreter") from error
 
 
-def _allowed(requires_python: str) -> Callable[[str], bool]:
+def allowed(requires_python: str) -> Callable[[str], bool]:
+    """Whether a version satisfies a requires-python (PEP 440; empty: any does). Raises ConfigError for no specifier."""
     if not requires_python.strip():
         return lambda version: True
     plain = _plain_clauses(requires_python)
     if plain is None:
         return _by_packaging(requires_python)
     return lambda version: (
-        all(_holds(_numbers_of(version), *clause) for clause in plain)
+        all(_holds(version_key(version), *clause) for clause in plain)
         if version.replace(".", "").isdecimal()
         else _by_packaging(requires_python)(version)  # a pre-release comes before its release
     )
@@ -202,12 +203,12 @@ def _holds(version: tuple[int, ...], sign: str, limit: tuple[int, ...]) -> bool:
     return own >= other if sign == ">=" else own < other
 
 
-def _explicit(path: str, wanted: Spec, allowed: Callable[[str], bool], requires_python: str) -> Interpreter:
+def _explicit(path: str, wanted: Spec, fits: Callable[[str], bool], requires_python: str) -> Interpreter:
     answer = _ask(path, "path")
     if isinstance(answer, str):
         raise InterpreterNotFound(f"{path} {answer}", remedy="give the path of a Python executable")
-    version = _numbers_of(answer.version)
-    if not wanted.contains(version) or not allowed(answer.version):
+    version = version_key(answer.version)
+    if not wanted.contains(version) or not fits(answer.version):
         asked = str(wanted) if wanted.version else f"Python {requires_python}"
         raise InterpreterNotFound(
             f"{path} is Python {answer.version}, but {asked} is asked for",
@@ -217,7 +218,7 @@ def _explicit(path: str, wanted: Spec, allowed: Callable[[str], bool], requires_
 
 
 def _search(
-    wanted: Spec, allowed: Callable[[str], bool], requires_python: str, candidates: list[Candidate]
+    wanted: Spec, fits: Callable[[str], bool], requires_python: str, candidates: list[Candidate]
 ) -> Interpreter:
     refused: dict[str, str] = {}
     prerelease: Interpreter | None = None
@@ -226,9 +227,9 @@ def _search(
         answer = _ask(candidate.path, candidate.source)
         if isinstance(answer, str):
             refused[candidate.path] = answer
-        elif answer.implementation != "cpython" or not wanted.contains(_numbers_of(answer.version)):
+        elif answer.implementation != "cpython" or not wanted.contains(version_key(answer.version)):
             refused[candidate.path] = f"is {answer.implementation} {answer.version}"
-        elif not allowed(answer.version):
+        elif not fits(answer.version):
             refused[candidate.path] = f"is {answer.version}, outside of {requires_python}"
         elif len(wanted.version) >= 2 or answer.version.replace(".", "").isdigit():
             return answer
@@ -251,7 +252,7 @@ def _ranked(candidates: list[Candidate], wanted: Spec) -> list[Candidate]:
     return sorted(candidates, key=key)
 
 
-def _numbers_of(version: str) -> tuple[int, ...]:
+def version_key(version: str) -> tuple[int, ...]:
     """(3, 15, 0) of "3.15.0rc1"."""
     import re
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from hwb.artifacts import Artifact, ArtifactView
     from hwb.context import Context
     from hwb.declare import Recipe
+    from hwb.making import Making, Tests
     from hwb.project import Project
     from hwb.pythons import Interpreter
     from hwb.spec import Services, SessionSpec
+    from hwb.target import Target
 
 __all__ = ["Session"]
 
@@ -27,17 +29,30 @@ class Session(CommandSession):
     Signature-compatible with `nox.Session` (see `CommandSession`); below is what hwb adds.
     """
 
-    __slots__ = ("_layer",)
+    __slots__ = ("_chain", "_layer", "_making")
 
     def __init__(self, spec: SessionSpec, services: Services, context: Context, *, real_cwd: bool = False) -> None:
         super().__init__(spec, services, context, real_cwd=real_cwd)
         self._layer = 0
+        self._chain: tuple[Recipe, ...] = ()
+        self._making: Making | None = None
+        if spec.target is not None:
+            from hwb.making import Making
+
+            self._making = Making(self, spec.target)
+
+    @property
+    def target(self) -> Target | None:
+        """What this session's wheel is for; None in sessions without one, and for a wheel that every machine takes."""
+        return self._making.target if self._making is not None else None
 
     @property
     def artifacts(self) -> ArtifactView:
         """What this run produced so far: `.wheel`, `.sdist`, `.wheels`, `["build"]`."""
         from hwb.artifacts import ArtifactView
 
+        if self._making is not None:
+            return ArtifactView(self._services.ledger, session=self.name)
         python = self._venv.interpreter.minor if self._venv is not None else self._default_interpreter().minor
         return ArtifactView(self._services.ledger, python)
 
@@ -50,14 +65,28 @@ class Session(CommandSession):
 
     def parent(self, **parameters: Any) -> Any:
         """Run the recipe that this one overrides, in this session; HwbError when there is none below."""
-        chain = self._services.catalog[self._spec.recipe].chain
+        chain = self._chain or self._services.catalog[self._spec.recipe].chain
         if self._layer + 1 >= len(chain):
-            raise HwbError(f"recipe {self._spec.recipe!r} overrides nothing", where=chain[self._layer].where)
+            raise HwbError(f"recipe {chain[0].name!r} overrides nothing", where=chain[self._layer].where)
         self._layer += 1
         try:
             return self._call(chain[self._layer], parameters)
         finally:
             self._layer -= 1
+
+    def recipe(self, name: str) -> Any:
+        """Run another recipe in this session, as the catalog has it; HwbError when there is none of that name."""
+        entry = self._services.catalog.entries.get(name)
+        if entry is None:
+            raise HwbError(f"there is no recipe {name!r}", remedy="hwb recipes list shows all")
+        before = self._chain, self._layer
+        self._chain, self._layer = entry.chain, 0
+        if self._making is not None and entry.option("venv_backend") != "none" and self._venv is None:
+            self._making.provide()
+        try:
+            return self._call(entry.top, {})
+        finally:
+            self._chain, self._layer = before
 
     def build(
         self,
@@ -76,6 +105,9 @@ class Session(CommandSession):
         `cache=False` builds even if nothing changed; `release` (default: whether this run publishes) refuses to ship
         files that git does not track. Raises BuildError, ValidationError, AnalyzeError, SourceError, RefusedError.
         """
+        if self._making is not None:
+            with self._finalisable():
+                return [self._making.build(config_settings or {}, cache=cache)]
         from hwb.builder.engine import build_project
         from hwb.builder.options import BuildOptions, Source
 
@@ -110,11 +142,25 @@ class Session(CommandSession):
         words = (python,) if isinstance(python, str) else tuple(python)
         return tuple(pythons.find(word) for word in words) if words else (self._default_interpreter(),)
 
+    def repair(self) -> list[Artifact]:
+        """Give the built wheels their final platform tag and the libraries that they need (auditwheel and its like).
+
+        What is repaired takes the place of what was built; wheels for any platform stay. Raises RepairError.
+        """
+        if self._making is not None:
+            with self._finalisable():
+                return [self._making.repair()]
+        from hwb.making import repair_here
+
+        with self._finalisable():
+            return repair_here(self)
+
     def check(self, *artifacts: Artifact) -> None:
-        """Validate artifacts (all of the run's when none is named) and record the verdict; ValidationError."""
+        """Validate artifacts (none named: this target's, or all of the run's), record the verdict; ValidationError."""
         from hwb.wheel import require_valid
 
-        for artifact in artifacts or tuple(self.artifacts):
+        own = (self._making.wheel,) if self._making is not None else tuple(self.artifacts)
+        for artifact in artifacts or own:
             for finding in require_valid(artifact.path):
                 self.warn("%s: %s: %s", artifact.name, finding.member, finding.message)
             self.verdict(artifact, "checked")
@@ -125,8 +171,19 @@ class Session(CommandSession):
 
         if self._venv is None:
             raise ValueError("A session without a virtualenv has no dependencies to check.")
+        if self._inside is not None:
+            return  # what is in there was resolved as a whole, and nothing was added since
         with self._finalisable():
             venv.check(self._venv, env=self._environment(None, True))
+
+    @property
+    def tests(self) -> Tests:
+        """How wheels are tested here: `[tool.hwb.test]`, and for a target what the matrix says of it."""
+        from hwb.making import Tests
+
+        config = self.config.get("test")
+        plain = Tests(config["command"], requires=tuple(config["requires"]))
+        return plain if self._making is None else self._making.tests(plain)
 
     def import_modules(self, artifact: Artifact) -> list[str]:
         """Import every top-level module of an installed wheel in the session's environment, outside the source tree.

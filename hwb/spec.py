@@ -58,6 +58,8 @@ class SessionSpec:
     reuse: bool = False
     verbose: int = 0
     timeout: float | None = None
+    target: Mapping[str, Any] | None = None
+    """The wheel that the session makes (`hwb.machine.as_record`)."""
     releases: bool = False
     """Whether what is built in this run will be published: then nothing may ship that git does not track."""
 

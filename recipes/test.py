@@ -10,13 +10,21 @@ import hwb
 @hwb.recipe(requires=["build"], tags=["release"])
 def test(session: hwb.Session) -> None:
     """Install the wheel with its dependencies, then run the configured tests, else import all its modules."""
-    wheel = session.artifacts.wheel
-    config = session.config.get("test")
-    session.install(wheel, *config["requires"])
+    wheel, tests = session.artifacts.wheel, session.tests
+    if tests.skip:
+        session.log("%s is not tested here: test-skip", wheel.name)
+        return
+    extras = f"[{','.join(tests.extras)}]" if tests.extras else ""
+    session.install(f"{wheel.path}{extras}", *tests.requires)
     session.check_environment()
-    if config["command"]:
-        command = config["command"]
-        words = shlex.split(command) if isinstance(command, str) else command
+    session.env.update(tests.env)
+    if tests.before:
+        session.run("sh", "-c", tests.before, external=True)
+    if tests.script:
+        with session.chdir(session.create_tmp()):
+            session.run("sh", "-c", tests.script, "sh", *session.posargs, external=True)
+    elif tests.command:
+        words = shlex.split(tests.command) if isinstance(tests.command, str) else tests.command
         session.run(*words, *session.posargs, external=True)
     else:
         session.import_modules(wheel)

@@ -1,6 +1,6 @@
 """What does a test need of this machine, and what happens when it is not there?
 
-Markers `uv`, `pypi` and `git` skip with a reason. Named in HWB_TEST_REQUIRE (`uv,pypi,git`), the lack is a failure.
+Markers such as `uv` and `docker` skip with a reason. Named in HWB_TEST_REQUIRE (`uv,pypi,git`), the lack is a failure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def _uv() -> str | None:
@@ -60,11 +60,25 @@ def _sshd() -> str | None:
     return None if found else "sshd or ssh-keygen is not installed"
 
 
+IMAGE = "hwb/manylinux_2_31_x86_64:standin"
+
+
+def _docker() -> str | None:
+    if shutil.which("docker") is None:
+        return "docker is not on the PATH"
+    asked = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, text=True, check=False)
+    if asked.returncode == 0:
+        return None
+    if "no such image" in asked.stderr.lower():
+        return f"there is no image {IMAGE} (.ci/standin.sh makes it)"
+    return f"the container engine does not answer (.ci/engine.sh starts one): {asked.stderr.strip()[-200:]}"
+
+
 # no test depends on absolute time: not the single example of a property either, on a machine that is busy
 settings.register_profile("hwb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hwb")
 
-NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd}
+NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd, "docker": _docker}
 
 
 @functools.cache
@@ -109,11 +123,25 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for name in NEEDS:
-        if item.get_closest_marker(name) is not None and (why := lacking(name)) is not None:
+    why = _absent(*(name for name in NEEDS if item.get_closest_marker(name) is not None))
+    if why is not None:
+        pytest.skip(why)
+
+
+def _absent(*names: str) -> str | None:
+    """Why something with these markers cannot be tested here; a failure where HWB_TEST_REQUIRE promised that it can."""
+    for name in names:
+        if (why := lacking(name)) is not None:
             if name in required():
                 pytest.fail(f"HWB_TEST_REQUIRE names {name}, but {why}", pytrace=False)
-            pytest.skip(why)
+            return why
+    return None
+
+
+@pytest.fixture(scope="session")
+def absent() -> Callable[..., str | None]:
+    """The same for a part of a test."""
+    return _absent
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,11 +17,11 @@ PACKAGE = ROOT / "hwb"
 RECIPES = ROOT / "recipes"
 
 FLOORS = (
-    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which toml installs",
+    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which toml installs locks",
     "config source fetch git digest snapshot project analysis target pythons artifacts store index pruning",
     "wheel isolation screen demo version matrix",
     "builder registry repair",
-    "declare loader plan spec commands session script workspace",
+    "declare loader plan spec commands session script workspace machine making inside",
     "runner",
     "cli __main__ __init__",
 )

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hwb.artifacts import Artifact
+    from hwb.builder.container_room import ContainerRoom
     from hwb.builder.options import Built, Dependencies
     from hwb.pythons import Interpreter
+    from hwb.repair import RepairOptions
     from hwb.source import ResolvedSource
 
 __all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source", "failed", "result_of"]
@@ -86,6 +88,10 @@ class BuildRequest(NamedTuple):
     """Wheels (paths) that stand for requirements of these names: members of a workspace that were built before."""
     directory: str = ""
     """What `source` and relative paths are relative to; empty: the current directory."""
+    isolation: str | None = None
+    """`auto`, `venv`, `docker` or `none`."""
+    docker: Mapping[str, Any] = {}
+    """Fields of `hwb.isolation.docker.DockerConfig` that this build sets."""
 
 
 def build_source(request: BuildRequest) -> BuildResult:
@@ -98,16 +104,17 @@ def build_source(request: BuildRequest) -> BuildResult:
 
         settings = load(source.root, org_file=None)
         out_dir = _output_dir(request, source, spec_dir, settings.get("output-dir"))
-        options = _options(request, source, settings)
-        if request.only_why:
-            from hwb.builder.engine import changes_since
+        with _room(request, source, settings) as (room, repair):
+            options = _options(request, source, settings, room, repair)
+            if request.only_why:
+                from hwb.builder.engine import changes_since
 
-            return BuildResult(success=True, changes=changes_since(source, out_dir, options))
-        if request.clean:
-            from hwb.builder.output import clean_output, refuse_dangerous
+                return BuildResult(success=True, changes=changes_since(source, out_dir, options))
+            if request.clean:
+                from hwb.builder.output import clean_output, refuse_dangerous
 
-            refuse_dangerous(out_dir, source.root)
-        built = _engine(request, source, out_dir, options)
+                refuse_dangerous(out_dir, source.root)
+            built = _engine(request, source, out_dir, options)
         if request.clean:  # not before: a build that fails must not cost the files of the last one
             clean_output(out_dir, source.root, {os.path.basename(path) for path in built.files})
         from hwb.pruning import count_build
@@ -219,16 +226,42 @@ def _kinds(request: BuildRequest, source: Source) -> tuple[bool, bool]:
     return bool(request.sdist), bool(request.wheel)
 
 
-def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptions:
+@contextmanager
+def _room(
+    request: BuildRequest, source: Source, settings: Any
+) -> Iterator[tuple[ContainerRoom | None, RepairOptions | None]]:
+    """The container that is asked for or fits best, and how its wheels are repaired; None twice: this machine."""
+    wanted = request.isolation or ("none" if not request.isolated else settings.get("isolation"))
+    if wanted in ("venv", "none") and not request.docker:
+        yield None, None
+        return
+    from hwb.builder.where import chosen, open_room, repair_of
+    from hwb.isolation.docker import DockerConfig
+    from hwb.project import read_project
+
+    config = DockerConfig(**request.docker)
+    if request.docker and request.isolation != "docker":
+        what = f"{', '.join(request.docker)}: only containers have that"
+        raise UsageError(what, remedy="add --isolation docker")
+    if not chosen(wanted, read_project(source.root), config):
+        yield None, None
+        return
+    with open_room(config, source.key) as room:
+        yield room, repair_of(config, room.image.policy)
+
+
+def _options(
+    request: BuildRequest, source: Source, settings: Any, room: ContainerRoom | None, repair: RepairOptions | None
+) -> BuildOptions:
     sdist, wheel = _kinds(request, source)
     configured = settings.get("build")
     frontend = _frontend(request.frontend or configured["frontend"])
-    _check_own(request, frontend)
+    _check_own(request, frontend, room)
     lock = os.path.join(source.root, "pylock.build.toml") if request.locked else ""
     if lock and not os.path.isfile(lock):
         raise UsageError("there is no pylock.build.toml to obey", where=source.root, remedy="make it: hwb lock --build")
     return BuildOptions(
-        pythons=_interpreters(request, source.root, settings.get("python")),
+        pythons=_interpreters(request, source.root, settings.get("python"), room),
         sdist=sdist,
         wheel=wheel,
         config_settings=request.config_settings,
@@ -242,10 +275,12 @@ def _options(request: BuildRequest, source: Source, settings: Any) -> BuildOptio
         env_pass=tuple(configured["env-pass"]),
         include=tuple(configured["include"]),
         frontend=frontend,
+        room=room,
+        repair=repair,
     )
 
 
-def _check_own(request: BuildRequest, frontend: str) -> None:
+def _check_own(request: BuildRequest, frontend: str, room: ContainerRoom | None) -> None:
     """What only hwb's own build environments can obey is refused where there is none."""
     own = request.isolated and frontend == "hwb"
     given = [("--locked", request.locked), ("--build-constraint", bool(request.constraints))]
@@ -253,6 +288,9 @@ def _check_own(request: BuildRequest, frontend: str) -> None:
         if asked and not own:
             what = f"{option} is for hwb's own build environments: not without isolation, nor with another front end"
             raise UsageError(what, remedy=f"leave out {option}, or --no-isolation and --frontend")
+    if room is not None and (frontend != "hwb" or request.locked):
+        option = "--locked" if request.locked else f"--frontend {frontend}"
+        raise UsageError(f"{option} does not work in a container yet", remedy="leave it out, or use --isolation venv")
 
 
 def _frontend(name: str) -> str:
@@ -265,18 +303,22 @@ def _frontend(name: str) -> str:
         raise UsageError(f"there is no front end {name!r}", remedy=f"--frontend takes {accepts}") from None
 
 
-def _interpreters(request: BuildRequest, root: str, configured: str | None) -> tuple[Interpreter, ...]:
+def _interpreters(
+    request: BuildRequest, root: str, configured: str | None, room: ContainerRoom | None
+) -> tuple[Interpreter, ...]:
     """One for each that was named; else the configured one, else one that the project allows."""
     from hwb import pythons
+    from hwb.project import read_project
 
     words = request.pythons or ((configured,) if configured else ())
+    if room is not None:
+        inside = [room.python(word) for word in words] or [room.default_python(read_project(root).requires_python)]
+        return tuple({interpreter.identity: interpreter for interpreter in inside}.values())
     if words:
         found = [pythons.find(word) for word in words]
         return tuple({interpreter.identity: interpreter for interpreter in found}.values())
     if not request.isolated:
         return (_own(),)
-    from hwb.project import read_project
-
     return (pythons.find(None, requires_python=read_project(root).requires_python),)
 
 

@@ -217,10 +217,20 @@ class _Build:
         """The path of a checked wheel."""
         if packed is None and not self._source.is_sdist:
             with self._copied() as folder:
-                return self._checked_wheel(self._backend(folder, self._project, interpreter).build("wheel", out))
+                return self._finished(self._backend(folder, self._project, interpreter).build("wheel", out))
         tree = self._unpacked(packed)
         project = _analyze(tree, self._source.key if packed is None else os.path.basename(packed.path))
-        return self._checked_wheel(self._backend(tree, project, interpreter).build("wheel", out))
+        return self._finished(self._backend(tree, project, interpreter).build("wheel", out))
+
+    def _finished(self, path: str) -> str:
+        """The path of a checked wheel that has its final tag."""
+        if self._options.repair is None:
+            return self._checked_wheel(path)
+        from hwb.builder.repairing import repaired
+
+        with phase("repair"), _named(path):
+            path = repaired(path, self._options.repair, self._options.room)
+        return self._checked_wheel(path)
 
     def _unpacked(self, packed: SdistReader | None) -> str:
         """The directory of an unpacked sdist, fresh: a backend may have written into the last one."""

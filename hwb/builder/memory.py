@@ -114,6 +114,8 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
         "for a release": "yes" if options.release else "no",
         **variables,
     }
+    if options.repair is not None:
+        found["repair"] = str(options.repair)
     if room is not None:
         found["room"] = room.identity
     elif may_compile(project):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hwb.builder.room import Room
     from hwb.project import Project
     from hwb.pythons import Interpreter
+    from hwb.repair import RepairOptions
     from hwb.snapshot import Tree
 
 __all__ = ["BuildOptions", "Built", "Dependencies", "Source"]
@@ -66,6 +67,8 @@ class BuildOptions(NamedTuple):
     """Another place than the project's own to build at (`--reproduce`)."""
     room: Room | None = None
     """Where hooks run; None: on this machine."""
+    repair: RepairOptions | None = None
+    """How wheels get their final tag and the libraries that they need; None: they stay as they were built."""
     prepared: str = ""
     """A Python whose environment has the build requirements already and belongs to this build alone."""
 

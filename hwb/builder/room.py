@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from hwb.isolation.environment import Venv
     from hwb.pythons import Interpreter
+    from hwb.repair.tools import Tool
 
 __all__ = ["Room"]
 
@@ -33,6 +34,9 @@ class Room(Protocol):
 
         `talks`: its standard input is connected.
         """
+
+    def tool(self, name: str) -> Tool:
+        """An environment of the room with a locked set of tools (`hwb.locks`)."""
 
     def give(self, path: str) -> None:
         """Let processes of the room write a directory and all below it."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hwb.builder.room import Room
     from hwb.proc import Adopted
 
-__all__ = ["IN_PROCESS", "Zygotes", "available"]
+__all__ = ["IN_PROCESS", "Zygotes", "available", "run_mark"]
 
 IN_PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in_process.py")
 _OWN = frozenset({"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES"})
@@ -102,7 +102,7 @@ class _Zygote:
             # warnings of a preloaded import belong to nobody; a hook that is first to import something prints its own
             self._process = subprocess.Popen(
                 [python, IN_PROCESS, "--serve", str(theirs.fileno())],
-                env=environ | _mark(),
+                env=environ | run_mark(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -171,6 +171,8 @@ def _told(answer: int) -> int:
         if not byte:
             raise OSError("the zygote has ended")
         line += byte
+    if not line.strip().isdigit():
+        raise OSError(line.decode(errors="replace").strip())  # who should have started it says why it cannot
     return int(line)
 
 
@@ -182,7 +184,7 @@ class _DistantZygote(_Zygote):
 
         assert room is not None
         argv = [python, room.in_process, "--lines"]
-        argv, client = room.command(argv, env=environ | _mark(), cwd="/", talks=True)
+        argv, client = room.command(argv, env=environ | run_mark(), cwd="/", talks=True)
         pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(
             argv, stdin=pipe, stdout=pipe, stderr=quiet, cwd="/", env=client, start_new_session=True
@@ -234,7 +236,7 @@ class _DistantZygote(_Zygote):
         self._process.stdin.close()
 
 
-def _mark() -> dict[str, str]:
+def run_mark() -> dict[str, str]:
     """The run's mark, but no session's: what one session started serves the others after its end."""
     from hwb.procgroup import RUN_VARIABLE
 

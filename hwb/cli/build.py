@@ -39,6 +39,12 @@ OPTIONS = (
     Option(("--config-json",), "config_json", "value", "The same as a JSON object.", "JSON"),
     Option(("--from-tree",), "from_tree", "flag", "Build the wheel from the tree, not from the sdist."),
     Option(("-n", "--no-isolation"), "no_isolation", "flag", "Use what is installed; install nothing."),
+    Option(("--isolation",), "isolation", "value", "Where hooks run: auto, venv, docker, none.", "STRATEGY"),
+    Option(("--manylinux",), "manylinux", "value", "For glibc, in that image: 2014, 2_28, 2_34, ...", "POLICY"),
+    Option(("--musllinux",), "musllinux", "value", "For musl (Alpine), in that image: 1_2.", "POLICY"),
+    Option(("--platform",), "platform", "value", "linux/arm64 and the like, emulated if need be.", "PLATFORM"),
+    Option(("--dockerfile",), "dockerfile", "value", "Build this image first, and build in it.", "FILE"),
+    Option(("--gpu",), "gpu", "flag", "Give the container this machine's GPUs."),
     Option(("-b", "--build-constraint"), "constraints", "several", "Limit build requirements.", "FILE"),
     Option(("--locked",), "locked", "flag", "Exactly the build requirements of pylock.build.toml (hwb lock --build)."),
     Option(("--offline",), "offline", "flag", "Never use the network."),
@@ -280,7 +286,9 @@ def _request(options: dict[str, Any], directory: str) -> BuildRequest:
         wheel=options["wheel"] or None,
         pythons=tuple(part.strip() for text in options["pythons"] for part in text.split(",") if part.strip()),
         config_settings=_config_settings(options["config"], options["config_json"]),
-        isolated=not options["no_isolation"],
+        isolated=not options["no_isolation"] and options["isolation"] != "none",
+        isolation=options["isolation"],
+        docker=_docker(options),
         from_tree=options["from_tree"],
         release=options["release"],
         cache=not options["no_cache"],
@@ -292,6 +300,36 @@ def _request(options: dict[str, Any], directory: str) -> BuildRequest:
         only_why=options["why"],
         directory=directory,
     )
+
+
+def _docker(options: dict[str, Any]) -> dict[str, Any]:
+    """What the options say of the container. Raises UsageError for a platform that no container here has."""
+    found = {name: options[name] for name in ("manylinux", "musllinux", "dockerfile") if options[name]}
+    if options["dockerfile"]:
+        found["dockerfile"] = os.path.abspath(options["dockerfile"])
+    if options["gpu"]:
+        found["gpu"] = True
+    if options["platform"]:
+        found.update(_platform(options["platform"]))
+    return found
+
+
+def _platform(text: str) -> dict[str, str]:
+    from hwb.errors import UsageError
+    from hwb.target import System, Target
+
+    wanted = Target.parse(text)
+    if len(wanted) > 1 or wanted[0].system is not System.LINUX:
+        remedy = "name one Linux platform, such as linux/arm64 or manylinux_2_28_aarch64"
+        raise UsageError(
+            f"--platform {text}: hwb build makes wheels for this machine or in its containers", remedy=remedy
+        )
+    (one,) = wanted
+    family = one.policy.rstrip("_0123456789") if one.policy else ""
+    found = {"architecture": one.arch} if one.arch else {}
+    if family and family == one.policy:
+        return {**found, "platform": family}
+    return {**found, **({family: one.policy} if family else {})}
 
 
 def _config_settings(pairs: Sequence[str], text: str | None) -> dict[str, str | list[str]]:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "build": ("hwb.cli.build", "Build a directory, archive or repository into an sdist and a wheel."),
     "check": ("hwb.cli.check", "Are these wheels and sdists what they claim to be?"),
     "inspect": ("hwb.cli.inspect", "What can be known about a project without running it?"),
+    "matrix": ("hwb.cli.matrix", "Make every wheel that the project needs, or list them."),
     "sessions": ("hwb.cli.sessions", "List every session, or draw their graph."),
     "recipes": ("hwb.cli.recipes", "List, show or eject recipes."),
     "lock": ("hwb.cli.lock", "Write down the exact build requirements (pylock.build.toml)."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,10 +12,12 @@ import click
 from hwb.cli import workspace_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hwb.plan import Plan, Request
     from hwb.workspace import Workspace
 
-__all__ = ["command"]
+__all__ = ["command", "run_plan"]
 
 
 def _split(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -73,10 +76,25 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> in
     """
     workspace: Workspace = workspace_of(ctx, _settings(options))
     request = _request(workspace, (*names, *options["more"]), options)
-    plan = _plan(workspace, request)
+    targets = _targets(workspace, request)
+    plan = _plan(workspace, replace(request, targets=tuple(targets)))
     if options["dry_run"]:
         return _dry_run(workspace, plan, as_json=options["as_json"])
-    return _execute(ctx, workspace, plan, options)
+    return run_plan(ctx, workspace, plan, options, targets)
+
+
+def _targets(workspace: Workspace, request: Request) -> dict[str, dict[str, Any]]:
+    """The wheels to make, where a recipe is asked for that makes them: to know them costs a look at the project."""
+    from hwb.plan import reaches
+
+    if not reaches(workspace.catalog, request.names or request.defaults, "targets"):
+        return {}
+    from hwb.machine import plan_of, records, tell_missing
+
+    plan = plan_of(workspace.root, workspace.settings, os.environ)
+    for line in tell_missing(plan):
+        click.echo(line, err=True)
+    return records(plan)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -132,25 +150,33 @@ def _dry_run(workspace: Workspace, plan: Plan, *, as_json: bool) -> int:
     return 0
 
 
-def _execute(ctx: click.Context, workspace: Workspace, plan: Plan, options: dict[str, Any]) -> int:
+def run_plan(
+    ctx: click.Context,
+    workspace: Workspace,
+    plan: Plan,
+    options: dict[str, Any],
+    targets: Mapping[str, Mapping[str, Any]],
+) -> int:
+    """Run a plan as the options say (those that a command does not have are off); the exit code."""
     from hwb.runner.api import Flags, execute
     from hwb.runner.display import Display
 
     as_json = options["as_json"]
     flags = Flags(
         ctx.obj.get("posargs", ()),
-        _arguments(options["arguments"]),
-        options["install_only"],
-        options["no_install"] or options["reuse_no_install"],
-        options["non_interactive"],
+        _arguments(options.get("arguments", ())),
+        options.get("install_only", False),
+        options.get("no_install", False) or options.get("reuse_no_install", False),
+        options.get("non_interactive", False),
         tuple(sys.argv[1:]),
+        targets,
     )
     display = Display(
         sys.stderr if as_json else sys.stdout,
         sys.stdout if as_json else None,
         options["verbose"],
         options["quiet"],
-        options["color"],
+        options.get("color"),
         interactive=_interactive() and not as_json,
     )
     try:

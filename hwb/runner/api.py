@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from hwb import procgroup
 from hwb.errors import HwbError, UsageError
-from hwb.plan import Plan, PlannedSession, Request, make_plan
+from hwb.plan import Plan, PlannedSession, Request, make_plan, reaches
 from hwb.runner.display import Display, GuardedScreen, folds, is_board
 from hwb.runner.outcome import Outcome, Status, exit_code
 from hwb.spec import Services, SessionSpec, safe_name
@@ -42,6 +42,8 @@ class Flags:
     no_install: bool = False
     non_interactive: bool = False
     command: tuple[str, ...] = ()
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The wheels that are made (`hwb.machine.as_record`), by identifier."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +99,13 @@ def run(
         default_backend=workspace.settings.get("default-venv-backend"),
         defaults=tuple(workspace.settings.get("sessions")),
     )
-    plan = make_plan(workspace.catalog, request)
-    flags = Flags(posargs=tuple(posargs), non_interactive=True, command=("run", *names))
+    targets: Mapping[str, Mapping[str, Any]] = {}
+    if reaches(workspace.catalog, request.names or request.defaults, "targets"):
+        from hwb.machine import plan_of, records
+
+        targets = records(plan_of(workspace.root, workspace.settings, os.environ))
+    plan = make_plan(workspace.catalog, replace(request, targets=tuple(targets)))
+    flags = Flags(posargs=tuple(posargs), non_interactive=True, command=("run", *names), targets=targets)
     return execute(workspace, plan, flags, Display(stream=stream, verbose=verbose))
 
 
@@ -370,6 +377,7 @@ class _Run:
             reuse=self._reuse(entry),
             verbose=self._display.verbose,
             timeout=timeout,
+            target=self._flags.targets.get(session.target),
             releases=self._releases,
         )
 

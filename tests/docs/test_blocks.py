@@ -4,6 +4,7 @@ Blocks are run page by page, in order, in a temporary directory. A comment befor
 
     <!-- test: in=demo -->        the demo repository (the default); also demo-c, empty, checkout
     <!-- test: in=demo exit=2 --> that exit code is what the text promises
+    <!-- test: needs=docker --> what the machine must have (markers of tests/conftest.py); without it the block is left out
     <!-- test: machine -->        installs on the machine and tests everything, as .ci/run does: a bootstrap line
 
 `bash` and `console` (lines after `$ `) are executed; a `python` block that begins with `# hwbfile.py` becomes the
@@ -154,19 +155,19 @@ WITH_BLOCKS = [page for page in PAGES if any(block.kind != "nothing" for block i
 @pytest.mark.pypi
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: str(page.relative_to(ROOT)))
-def test_blocks(page, tmp_path):
+def test_blocks(page, tmp_path, absent):
     if sys.platform == "win32":
         pytest.skip("the blocks are written for a POSIX shell")
     places = Places(tmp_path)
     for block in blocks(page):
-        if block.kind != "nothing":
+        if block.kind != "nothing" and absent(*filter(None, block.how.get("needs", "").split(","))) is None:
             execute(block, places)
 
 
 def test_directives_are_known():
     for page in PAGES:
         for block in blocks(page):
-            assert block.how.keys() <= {"in", "exit", "machine"}, block.where
+            assert block.how.keys() <= {"in", "exit", "machine", "needs"}, block.where
         text = page.read_text(encoding="utf-8")
         assert text.count("<!-- test:") == sum(bool(block.how) for block in blocks(page)), f"{page}: a stray directive"
 

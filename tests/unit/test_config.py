@@ -244,6 +244,22 @@ def test_it_travels(root):
     assert "timeout" in repr(again)
 
 
+def test_the_matrix_is_a_table_that_other_processes_get_too(root):
+    text = "[tool.hwb]\njobs = 2\n[tool.hwb.matrix]\npython = ['3.12']\n[tool.hwb.matrix.macos]\nuniversal2 = true\n[[tool.hwb.matrix.exclude]]\narch = 'arm64'\n"
+    settings = load(root, text)
+    assert settings.matrix == {"python": ["3.12"], "macos": {"universal2": True}, "exclude": [{"arch": "arm64"}]}
+    assert settings.source("matrix") == "pyproject.toml:3"
+    assert config.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    assert config.KEYS["matrix"].env is None
+
+
+@pytest.mark.parametrize("value", ["true", "['3.12']", "{ python = 2026-01-01 }", "{ a = { b = [12:00:00] } }"])
+def test_a_matrix_of_anything_else_is_refused(root, value):
+    error = refused(root, f"[tool.hwb]\nmatrix = {value}")
+    assert "matrix must be a table" in error.what
+    assert error.where == "pyproject.toml:2"
+
+
 def test_unknown_names():
     with pytest.raises(AttributeError, match="no setting 'jobz'"):
         config.Settings().jobz  # noqa: B018

@@ -15,7 +15,7 @@ from hwb.loader import Catalog, find_hwbfile, load_catalog, one_edit_apart
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHIPPED = ["build", "check", "publish", "release", "test", "verify"]
+SHIPPED = ["build", "check", "matrix", "publish", "release", "repair", "sdist", "test", "verify"]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwb.declare import ParamSet, Recipe
 from hwb.errors import HwbfileError, NothingToRun, UsageError
 from hwb.loader import Catalog, Entry
-from hwb.plan import Plan, Request, expand, keyword_matcher, make_plan
+from hwb.plan import Plan, Request, expand, keyword_matcher, make_plan, reaches
 
 
 def work(session: Any) -> None:
@@ -245,3 +245,34 @@ def test_ten_thousand_sessions_as_a_chain_and_as_a_cross() -> None:
 
 def test_an_empty_plan_needs_nothing() -> None:
     assert Plan(()).direct_needs("x") == []
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_with_targets_has_a_session_for_each() -> None:
+    known = catalog(
+        recipe("first"),
+        recipe("each", targets=True, requires=("first",), tags=("t",)),
+        recipe("last", requires=("each",)),
+        recipe("other", python=("3.11", "3.12")),
+    )
+    targets = ("cp312-a_x", "cp313-a_x")
+    plan = make_plan(known, Request(("last",), targets=targets))
+    assert plan.ids == ["first", "each(cp312-a_x)", "each(cp313-a_x)", "last"]
+    assert [session.target for session in plan.sessions] == ["", "cp312-a_x", "cp313-a_x", ""]
+    assert plan.direct_needs("last") == ["each(cp312-a_x)", "each(cp313-a_x)"]
+    assert make_plan(known, Request(("each(cp313-a_x)",), targets=targets)).ids == ["first", "each(cp313-a_x)"]
+    assert make_plan(known, Request(("last",))).ids == ["first", "each", "last"], "while nobody knows the targets"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("last", True), ("each(cp313-a_x)", True), ("first", False), ("other-3.12", False), ("nothing", False)],
+)
+def test_whether_targets_have_to_be_known(name: str, found: bool) -> None:
+    known = catalog(
+        recipe("first"), recipe("each", targets=True), recipe("last", requires=("each",)),
+        recipe("other", python=("3.11", "3.12"), requires=("first",)),
+    )  # fmt: skip
+    assert reaches(known, [name], "targets") is found

@@ -17,13 +17,15 @@ import pytest
 from hwb import pythons
 from hwb.cli import invoke
 from hwb.cli.build import _config_settings, _constraints, _lines, _request, _size
+from hwb.errors import UsageError
 
 PROJECTS = Path(__file__).parents[2] / "projects"
 SDIST, WHEEL = "waiting-1.0.tar.gz", "waiting-1.0-py3-none-any.whl"
 USUAL: dict[str, Any] = {
     "source": ".", "output": None, "sdist": None, "wheel": None, "pythons": (), "config": (), "config_json": None,
     "from_tree": False, "no_isolation": False, "constraints": (), "locked": False, "clean": False, "no_cache": False,
-    "why": False, "reproduce": False, "release": False, "frontend": None,
+    "why": False, "reproduce": False, "release": False, "frontend": None, "isolation": None, "manylinux": None,
+    "musllinux": None, "platform": None, "dockerfile": None, "gpu": False,
 }  # fmt: skip
 
 
@@ -53,6 +55,34 @@ def names(folder: Path) -> list[str]:
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "docker"),
+    [
+        ({}, {}),
+        ({"manylinux": "2_28", "gpu": True}, {"manylinux": "2_28", "gpu": True}),
+        ({"dockerfile": "x/Dockerfile"}, {"dockerfile": os.path.abspath("x/Dockerfile")}),
+        ({"platform": "linux/arm64"}, {"architecture": "aarch64"}),
+        ({"platform": "musllinux"}, {"platform": "musllinux"}),
+        ({"platform": "manylinux_2_28_aarch64"}, {"architecture": "aarch64", "manylinux": "manylinux_2_28"}),
+        ({"platform": "linux"}, {}),
+    ],
+)
+def test_what_the_words_say_of_a_container(given: dict[str, Any], docker: dict[str, Any]) -> None:
+    assert request(**given).docker == docker
+
+
+@pytest.mark.parametrize("text", ["linux,windows", "macosx-11.0-universal2", "win_amd64"])
+def test_platforms_that_no_container_is_for(text: str) -> None:
+    with pytest.raises(UsageError, match="makes wheels for this machine"):
+        request(platform=text)
+
+
+def test_no_isolation_has_two_spellings() -> None:
+    assert not request(isolation="none").isolated
+    assert not request(no_isolation=True).isolated
+    assert request(isolation="venv").isolated
 
 
 def test_pythons_may_be_repeated_and_listed() -> None:

@@ -1,0 +1,224 @@
+"""How do the hooks of a build run in a locked-down container: what is mounted, who may write, what do they see?
+
+The container is started when the first hook wants it. Its processes see the environments that were made for images
+(read-only), an area of their own to build in, and the project's sources as /src (read-only).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from hwb.context import current, use
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hwb.fs import FileLock
+    from hwb.isolation.container import Container
+    from hwb.isolation.engine import Engine
+    from hwb.isolation.environment import Venv
+    from hwb.isolation.foreign import ForeignPython
+    from hwb.isolation.images import LocalImage
+    from hwb.isolation.lockdown import ContainerOptions
+    from hwb.proc import Completed
+    from hwb.pythons import Interpreter
+
+__all__ = ["IN_PROCESS_INSIDE", "SOURCES_INSIDE", "ContainerRoom", "RoomTool"]
+
+IN_PROCESS_INSIDE = "/hwb/in_process.py"
+SOURCES_INSIDE = "/src"
+"""Where a container has a project's own files, for reading (DOC-37)."""
+
+
+class ContainerRoom:
+    """A container of an image as a place to build in (see `Room`); a context manager that starts and removes it.
+
+    `project` stands for the project: what is built for it in this image has the same path every time. `sources` is a
+    directory that hooks may read as /src, `environ` the variables that they get beside the image's own.
+    """
+
+    in_process = IN_PROCESS_INSIDE
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: LocalImage,
+        project: str,
+        *,
+        options: ContainerOptions | None = None,
+        environ: Mapping[str, str] | None = None,
+        sources: str = "",
+    ) -> None:
+        from hwb.isolation.lockdown import ContainerOptions
+        from hwb.store import fingerprint, open_store
+
+        self.engine = engine
+        self.image = image
+        self._options = options or ContainerOptions()
+        self.sources = sources
+        self.environ: Mapping[str, str] = {**image.environ, **(environ or {})}
+        self._key = fingerprint(project, image.id, sources)
+        self._store = open_store()
+        self.area = str(self._store.path("rooms", self._key))
+        said = json.dumps([sorted(self._options.env.items()), self._options.platform, self._options.network])
+        self.identity = f"{image.id}|{said}"
+        self._given, self._starting = threading.Lock(), threading.Lock()
+        self._lock: FileLock | None = None
+        self._container: Container | None = None
+
+    def __enter__(self) -> ContainerRoom:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @property
+    def container(self) -> Container:
+        """The running container, started when it is wanted for the first time: a known result needs none."""
+        with self._starting:
+            if self._container is None:
+                self._container = self._start()
+            return self._container
+
+    def _start(self) -> Container:
+        from hwb.builder.zygote import run_mark
+        from hwb.isolation.container import Container
+
+        self._lock = self._store.lock(f"room-{self._key}", on_wait=_say_waiting)
+        self._lock.acquire()
+        try:
+            os.makedirs(self.area, exist_ok=True)
+            with use(current().but(mark=run_mark())):  # it outlives the session that wants it first
+                return Container(self.engine, self.image.id, self._with_mounts()).start()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Remove the container, and what was built in."""
+        from hwb.fs import remove_tree
+
+        container, self._container = self._container, None
+        if container is None:
+            return
+        try:
+            container.remove()
+            remove_tree(self.area)
+        finally:
+            assert self._lock is not None
+            self._lock.release()
+
+    def _with_mounts(self) -> ContainerOptions:
+        from dataclasses import replace
+
+        from hwb.builder.zygote import IN_PROCESS
+        from hwb.isolation.lockdown import Mount
+
+        environments = str(self._store.env_path("x").parent)
+        os.makedirs(environments, exist_ok=True)
+        if self._is_somebody_else():
+            os.chmod(environments, 0o711)  # the store around it stays closed to everybody else on this machine
+        own = [
+            Mount.same(environments),
+            Mount.same(self.area, writable=True),
+            Mount(IN_PROCESS, IN_PROCESS_INSIDE),
+            *([Mount(self.sources, SOURCES_INSIDE)] if self.sources else []),
+        ]
+        return replace(self._options, mounts=(*self._options.mounts, *own))
+
+    def _is_somebody_else(self) -> bool:
+        """Whether the container's processes work as another user than this one."""
+        from hwb.isolation.lockdown import caller, identity
+
+        return identity(self.engine, *caller()).outside is not None
+
+    def python(self, wanted: str) -> ForeignPython:
+        """The image's Python that a version or tag means. Raises ContainerError that lists what there is."""
+        from hwb.isolation.foreign import choose_python
+        from hwb.isolation.images import pythons_of
+
+        return choose_python(pythons_of(self.engine, self.image), wanted, self.image.reference)
+
+    def command(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False
+    ) -> tuple[list[str], dict[str, str]]:
+        """As `Room.command`."""
+        return self.container.command(argv, env=env, cwd=cwd, talks=talks)
+
+    def tool(self, name: str) -> RoomTool:
+        """As `Room.tool`."""
+        return RoomTool(self, name)
+
+    def give(self, path: str) -> None:
+        """As `Room.give`: what is the container's already stays as it is."""
+        with self._given:
+            self.container.give(path)
+
+    def default_python(self, requires_python: str = "") -> ForeignPython:
+        """The newest plain CPython of the image that a project allows. Raises ContainerError when there is none."""
+        from hwb.errors import ContainerError
+        from hwb.isolation.images import pythons_of
+        from hwb.pythons import allowed, version_key
+
+        fits = allowed(requires_python)
+        found = [
+            p for p in pythons_of(self.engine, self.image) if p.implementation == "cpython" and not p.free_threaded
+        ]
+        usable = [python for python in found if fits(python.version)]
+        if not usable:
+            has = ", ".join(python.spoken for python in found) or "none"
+            what = f"the image {self.image.reference} has no Python that requires-python {requires_python!r} allows"
+            raise ContainerError(what, remedy=f"it has {has}")
+        return max(usable, key=lambda python: version_key(python.version))
+
+    def pins(self, interpreter: Interpreter, requires: Sequence[str], constraints: Sequence[str]) -> list[str]:
+        """As `Room.pins`."""
+        from hwb.isolation.provision import container_pins
+
+        return container_pins(self.engine, self.image, _foreign(interpreter), requires, constraints=constraints)
+
+    def environment(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
+        """As `Room.environment`."""
+        from hwb.isolation.provision import environment_of_container_pins
+
+        return environment_of_container_pins(self.engine, self.image, _foreign(interpreter), requires, pins)
+
+
+def _foreign(interpreter: Interpreter) -> ForeignPython:
+    from hwb.isolation.foreign import ForeignPython
+
+    assert isinstance(interpreter, ForeignPython)
+    return interpreter
+
+
+def _say_waiting(_path: str) -> None:
+    current().emit("message", level="info", text="waiting for another build of this project in this image")
+
+
+class RoomTool:
+    """A set of locked tools in an environment of a room, for `hwb.repair`."""
+
+    def __init__(self, room: ContainerRoom, name: str) -> None:
+        from hwb.locks import requirement_lines
+
+        self._room = room
+        lines = requirement_lines(name)
+        self._venv = room.environment(room.python(""), lines, lines)
+
+    @property
+    def python(self) -> str:
+        """The environment's Python."""
+        return self._venv.python
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str]) -> Completed:
+        """Run a command in the room with the environment's programs first on PATH."""
+        from hwb import proc
+
+        path = f"{self._venv.bin}:{self._room.environ.get('PATH', os.defpath)}"
+        place = os.path.dirname(argv[-1])
+        self._room.give(place)
+        line, client = self._room.command(argv, env={**self._room.environ, **env, "PATH": path}, cwd=place)
+        return proc.run(line, env=client, check=False, capture=True)

@@ -1,0 +1,138 @@
+"""Which wheels does this project need, and which of them can this machine make?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hwb.config import Settings
+    from hwb.matrix.planning import MatrixPlan, PlannedTarget
+    from hwb.matrix.strategy import Host
+    from hwb.target import Target
+
+__all__ = ["as_record", "find_host", "plan_of", "records", "tell_missing"]
+
+_BINFMT = "/proc/sys/fs/binfmt_misc"
+
+
+def plan_of(
+    root: str,
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    only: str = "",
+    python: str = "",
+    platform: str = "",
+    arch: str = "",
+    file: str | None = None,
+) -> MatrixPlan:
+    """The plan for a project; the keywords are those of `hwb matrix`. Raises AnalyzeError, ConfigError, UsageError."""
+    from hwb.matrix.configuration import read_configuration
+    from hwb.matrix.planning import ProjectFacts, plan_matrix
+    from hwb.project import analyze_project
+
+    project = analyze_project(root)
+    facts = ProjectFacts(project.requires_python or "", project.has_extension_modules, project.limited_api)
+    configuration = read_configuration(root, settings, environ, file)
+    host = find_host(settings) if facts.compiles else _plain_host()
+    return plan_matrix(facts, configuration, host, only=only, python=python, platform=platform, arch=arch)
+
+
+def _plain_host() -> Host:
+    import platform
+
+    from hwb.matrix.strategy import Host
+    from hwb.target import System
+
+    systems = {"linux": System.LINUX, "darwin": System.MACOS, "win32": System.WINDOWS}
+    return Host(systems.get(sys.platform, System.LINUX), platform.machine())
+
+
+def find_host(settings: Settings) -> Host:
+    """This machine: its system, its engine if one answers, what it emulates, and whose interpreters it has."""
+    from dataclasses import replace
+
+    from hwb.errors import ToolNotFound
+    from hwb.isolation.engine import find_engine
+    from hwb.target import System
+
+    plain = _plain_host()
+    engine: str | None = None
+    if plain.system is System.LINUX:
+        try:
+            engine = find_engine(settings.get("container-engine")).name
+        except ToolNotFound:
+            pass
+    return replace(plain, engine=engine, emulated=_emulated(), interpreter=_has_interpreter)
+
+
+def _emulated() -> frozenset[str]:
+    """Architectures that the kernel hands to QEMU, also inside containers (the F flag: it is opened beforehand)."""
+    found = set()
+    try:
+        names = [name for name in os.listdir(_BINFMT) if name.startswith("qemu-")]
+        for name in names:
+            with open(os.path.join(_BINFMT, name), encoding="ascii", errors="replace") as handle:
+                text = handle.read()
+            flags = next((line for line in text.splitlines() if line.startswith("flags:")), "")
+            if text.startswith("enabled") and "F" in flags:
+                found.add({"arm": "armv7l", "i386": "i686"}.get(name[5:], name[5:]))
+    except OSError:
+        pass
+    return frozenset(found)
+
+
+def _has_interpreter(target: Target) -> bool:
+    from hwb import pythons
+    from hwb.errors import InterpreterNotFound
+
+    if target.implementation != "cpython" or target.free_threaded:
+        return False
+    try:
+        pythons.find(target.version)
+    except InterpreterNotFound:
+        return False
+    return True
+
+
+def records(plan: MatrixPlan) -> dict[str, dict[str, Any]]:
+    """The targets that are made here, by identifier. Raises MissingError for one that was asked for by name and that
+    this machine lacks something for, NothingToRun when none is left."""
+    from hwb.errors import ConfigError, NothingToRun
+    from hwb.matrix.planning import require_makeable
+
+    require_makeable(plan)
+    here = [one for one in plan.targets if one.strategy.value in ("host", "container")]
+    for planned in here:
+        if planned.options.build_frontend_args:
+            what = f"build-frontend args {' '.join(planned.options.build_frontend_args)} are not honoured"
+            remedy = 'remove them, or let cibuildwheel build: engine = "cibuildwheel" in [tool.hwb.matrix]'
+            raise ConfigError(f"{planned.identifier}: {what}", remedy=remedy)
+    made = {planned.identifier: as_record(planned) for planned in here}
+    if not made:
+        raise NothingToRun("none of the project's wheels can be made here", remedy="hwb matrix --list says where")
+    return made
+
+
+def tell_missing(plan: MatrixPlan) -> list[str]:
+    """A line for each target that is not made here, with where it can be, and the plan's warnings."""
+    missing = [one for one in plan.targets if one.strategy.value not in ("host", "container")]
+    lines = [f"not made here: {one.identifier}: {one.reason}" for one in missing]
+    return [*lines, *(f"warning: {text}" for text in plan.warnings)]
+
+
+def as_record(planned: PlannedTarget) -> dict[str, Any]:
+    """A target as the plain data that a session's specification carries."""
+    options = planned.options
+    return {
+        "identifier": planned.identifier,
+        "policy": planned.target.policy if planned.target is not None else "",
+        "pure": planned.target is None,
+        "strategy": planned.strategy.value,
+        "image": planned.image,
+        "options": options.as_dict(),
+    }

@@ -1,0 +1,247 @@
+"""Does `hwb matrix` make every wheel of a project where it belongs, and lose nothing when one of them fails?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .conftest import Project
+
+IMAGE = "hwb/manylinux_2_31_x86_64:standin"
+TAGS = "manylinux1_x86_64.manylinux_2_31_x86_64.manylinux_2_5_x86_64"
+MODULE = """#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(ANSWER); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", "", -1, methods};
+PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }
+"""
+PYPROJECT = """[build-system]
+requires = ["setuptools>=70"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "native"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["iniconfig"]
+
+[dependency-groups]
+checks = ["pluggy"]
+
+[[tool.setuptools.ext-modules]]
+name = "native"
+sources = ["native.c"]
+define-macros = [["ANSWER", "42"]]
+
+[tool.hwb.matrix]
+"""
+
+
+@pytest.fixture
+def native(project: Project) -> Project:
+    """A project with one extension module; each test adds to its table of the matrix."""
+    (project.root / "native.c").write_text(MODULE)
+    (project.root / "pyproject.toml").write_text(PYPROJECT)
+    tests = project.root / "tests"
+    tests.mkdir()
+    (tests / "run.py").write_text("import native, pluggy; assert native.answer() == 42; print('the answer is right')\n")
+    return project
+
+
+def configured(project: Project, text: str) -> None:
+    with (project.root / "pyproject.toml").open("a") as file:
+        file.write(text)
+
+
+def here() -> str:
+    return f"cp3{sys.version_info.minor}"
+
+
+def files(project: Project) -> list[str]:
+    return sorted(path.name for path in (project.root / "dist").iterdir() if path.is_file())
+
+
+def log(project: Project, session: str) -> str:
+    (found,) = (project.runs()[-1] / "logs").glob(f"{session.replace('(', '-').rstrip(')')}*.log")
+    return str(found.read_text())
+
+
+def listed(project: Project, *words: str, **env: str) -> Any:
+    done = project.hwb("matrix", "--list", "--json", *words, **env)
+    assert done.code == 0, done.both
+    return json.loads(done.out)["targets"]
+
+
+# --- without containers ----------------------------------------------------------------------------------------------
+
+
+def test_a_pure_project_needs_one_wheel(project: Project) -> None:
+    (project.root / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "pure"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    )
+    (project.root / "pure.py").write_text("A = 1\n")
+    assert [one["identifier"] for one in listed(project)] == ["py3-none-any"]
+    done = project.hwb("matrix")
+    assert done.code == 0, done.both
+    assert files(project) == ["pure-1-py3-none-any.whl", "pure-1.tar.gz"]
+    assert "imported pure" in log(project, "matrix(py3-none-any)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel repairs Linux wheels")
+def test_without_an_engine_what_has_an_interpreter_is_made_here(native: Project) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    configured(
+        native, f'build = "{here()}-manylinux_*"\n[tool.hwb.matrix.linux]\narchitectures = ["x86_64", "s390x"]\n'
+    )
+    empty = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
+    found = {one["identifier"]: one["strategy"] for one in listed(native, **empty)}
+    assert found == {f"{here()}-manylinux_x86_64": "host", f"{here()}-manylinux_s390x": "elsewhere"}
+    done = native.hwb("matrix", **empty)
+    assert done.code == 0, done.both
+    assert f"not made here: {here()}-manylinux_s390x" in done.err
+    wheel, sdist = files(native)
+    assert sdist == "native-1.0.tar.gz"
+    assert wheel.startswith(f"native-1.0-{here()}-{here()}-manylinux")
+    assert "imported native" in log(native, f"matrix({here()}-manylinux_x86_64)")
+
+
+def test_a_wheel_that_was_asked_for_and_cannot_be_made(native: Project) -> None:
+    done = native.hwb("matrix", "--only", "cp312-macosx_arm64")
+    assert done.code == (0 if sys.platform == "darwin" else 3)
+    assert "cp312-macosx_arm64 cannot be made here" in done.err or sys.platform == "darwin"
+    done = native.hwb("matrix", "--only", "cp27-manylinux_x86_64")
+    assert done.code == 2
+    done = native.hwb("matrix", "--platform", "solaris")
+    assert (done.code, "is no platform" in done.err) == (2, True)
+
+
+def test_a_front_end_with_arguments_is_refused(native: Project) -> None:
+    configured(native, 'build-frontend = "build; args: --no-isolation"\n')
+    done = native.hwb("matrix", "--only", f"{here()}-manylinux_x86_64")
+    assert done.code == 2
+    assert 'engine = "cibuildwheel"' in done.err
+
+
+# --- in the container ------------------------------------------------------------------------------------------------
+
+LINUX = f'build = "cp311-manylinux_x86_64 cp313-manylinux_x86_64"\n[tool.hwb.matrix.linux]\nmanylinux = "{IMAGE}"\n'
+
+
+def of_process(pid: int) -> list[str]:
+    """The containers of one hwb: their names begin with its number."""
+    asked = ["docker", "ps", "--all", "--format", "{{.Names}}", "--filter", f"name=hwb-{pid}-"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+
+
+def shown(project: Project) -> str:
+    if not (project.root / ".hwb" / "runs").exists():
+        return ""
+    return "".join(path.read_text() for path in (project.runs()[-1] / "logs").glob("matrix*.log"))
+
+
+def wait_for(condition: Callable[[], object], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.docker
+@pytest.mark.uv
+@pytest.mark.pypi
+@pytest.mark.slow
+class TestInContainers:
+    def test_each_python_gets_its_wheel(self, native: Project) -> None:
+        configured(native, LINUX)
+        done = native.hwb("matrix")
+        assert done.code == 0, done.both
+        assert files(native) == [
+            f"native-1.0-cp311-cp311-{TAGS}.whl",
+            f"native-1.0-cp313-cp313-{TAGS}.whl",
+            "native-1.0.tar.gz",
+        ]
+        text = log(native, "matrix(cp313-manylinux_x86_64)")
+        assert "imported native" in text
+        manifest = json.loads((native.root / "dist" / ".hwb" / "manifest.json").read_text())
+        verdicts = {row["name"]: row.get("verdicts") for row in manifest["artifacts"]}
+        assert set(verdicts) == set(files(native))
+        for name in files(native)[:2]:
+            with zipfile.ZipFile(native.root / "dist" / name) as wheel:
+                (code,) = (wheel.read(member) for member in wheel.namelist() if member.endswith(".so"))
+                assert str(native.root).encode() not in code
+        again = native.hwb("matrix")
+        assert again.code == 0
+        assert "nothing changed" in log(native, "matrix(cp313-manylinux_x86_64)")
+
+    def test_a_failure_leaves_the_others(self, native: Project) -> None:
+        configured(native, LINUX + '[[tool.hwb.matrix.overrides]]\nselect = "cp311-*"\nbefore-build = "exit 7"\n')
+        done = native.hwb("matrix")
+        assert done.code == 1
+        assert "before-build of cp311-manylinux_x86_64: sh ended with exit code 7" in done.both
+        assert "network = true" in done.both
+        assert files(native) == [f"native-1.0-cp313-cp313-{TAGS}.whl", "native-1.0.tar.gz"]
+
+    def test_the_steps_around_the_build(self, native: Project) -> None:
+        configured(native, LINUX.replace("cp311-manylinux_x86_64 ", ""))
+        configured(
+            native,
+            'before-all = "echo prepared by $(id -u) > /opt/prepared; ls {project}/pyproject.toml"\n'
+            'before-build = "cat /opt/prepared; id -u; touch {project}/here"\n'
+            'environment = {KIND = "the $(uname -s) kind", CFLAGS = "-O3"}\n'
+            'test-groups = ["checks"]\ntest-requires = ["iniconfig"]\n'
+            'test-sources = ["tests"]\ntest-environment = {WORD = "from $KIND"}\n'
+            'test-command = "test -f tests/run.py && python {project}/tests/run.py && echo $WORD && ls {wheel}"\n',
+        )
+        done = native.hwb("matrix")
+        assert done.code == 1, "the wheel lies on this machine, not in the container"
+        text = log(native, "matrix(cp313-manylinux_x86_64)")
+        assert "prepared by 0\n" in text
+        assert "the answer is right\nfrom the Linux kind\n" in text
+
+    @pytest.mark.parametrize("how", ["INT", "KILL"])
+    def test_nothing_is_left(self, native: Project, how: str) -> None:
+        configured(native, LINUX + 'test-command = "sleep 60"\n')
+        process = subprocess.Popen(
+            native.command("matrix"), cwd=native.root, env=native.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for(lambda: "$ sh -c 'sleep 60'" in shown(native), 120)
+        assert of_process(process.pid)
+        process.send_signal(getattr(signal, f"SIG{how}"))
+        process.wait(60)
+        wait_for(lambda: not of_process(process.pid), 30)
+
+
+@pytest.mark.docker
+@pytest.mark.uv
+@pytest.mark.pypi
+@pytest.mark.slow
+def test_a_single_build_in_a_container(native: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\n")
+    words = ["build", "--isolation", "docker", "--dockerfile", str(folder / "Dockerfile"), "--python", "3.11"]
+    done = native.hwb(*words)
+    assert done.code == 0, done.both
+    assert files(native) == [f"native-1.0-cp311-cp311-{TAGS}.whl", "native-1.0.tar.gz"]
+    again = native.hwb(*words)
+    assert "nothing changed" in again.out
+    done = native.hwb(*words[:5], "--python", "3.12")
+    assert (done.code, "has no Python 3.12" in done.err) == (3, True) or done.code == 1, done.both
+    assert "it has 3.11, 3.13" in done.err
+    done = native.hwb("build", "--manylinux", "2_28")
+    assert (done.code, "add --isolation docker" in done.err) == (2, True)

@@ -1,0 +1,94 @@
+"""What is known of this machine, and which targets are made, refused or told elsewhere?"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hwb import machine
+from hwb.config import Settings
+from hwb.errors import ConfigError, MissingError, NothingToRun, ToolNotFound
+from hwb.machine import as_record, find_host, plan_of, records, tell_missing
+from hwb.matrix.options import TargetOptions
+from hwb.matrix.planning import MatrixPlan, PlannedTarget
+from hwb.matrix.strategy import Strategy
+from hwb.target import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def planned(identifier: str, strategy: Strategy = Strategy.CONTAINER, **more: Any) -> PlannedTarget:
+    return PlannedTarget(identifier, Target.of(identifier, "manylinux_2_28"), TargetOptions(), strategy, **more)
+
+
+def test_a_record_is_plain_data_that_comes_back() -> None:
+    options = TargetOptions(test_requires=("a", "b"), environment=(("A", "1"),), network=True)
+    one = PlannedTarget("cp312-manylinux_x86_64", Target.of("cp312-manylinux_x86_64", "p"), options, Strategy.HOST, "i")
+    record = json.loads(json.dumps(as_record(one)))
+    assert record["policy"] == "p"
+    assert (record["strategy"], record["image"], record["pure"]) == ("host", "i", False)
+    assert record["options"] == {"test_requires": ["a", "b"], "environment": [["A", "1"]], "network": True}
+
+
+def test_what_is_made_here_and_what_is_told() -> None:
+    one, other = planned("cp312-manylinux_x86_64"), planned("cp312-win_amd64", Strategy.ELSEWHERE, reason="use w")
+    plan = MatrixPlan((one, other), warnings=("careful",))
+    assert list(records(plan)) == ["cp312-manylinux_x86_64"]
+    assert tell_missing(plan) == ["not made here: cp312-win_amd64: use w", "warning: careful"]
+
+
+def test_nothing_that_can_be_made() -> None:
+    with pytest.raises(NothingToRun, match="none of the project's wheels"):
+        records(MatrixPlan((planned("cp312-win_amd64", Strategy.ELSEWHERE),)))
+
+
+def test_what_was_asked_for_by_name() -> None:
+    with pytest.raises(MissingError, match="cp312-win_amd64 cannot be made here"):
+        records(MatrixPlan((planned("cp312-win_amd64", Strategy.ELSEWHERE, requested=True),)))
+
+
+def test_arguments_of_a_front_end_are_not_honoured() -> None:
+    options = TargetOptions(build_frontend="build", build_frontend_args=("--no-isolation",))
+    one = PlannedTarget("cp312-manylinux_x86_64", None, options, Strategy.HOST)
+    with pytest.raises(ConfigError, match="build-frontend args --no-isolation are not honoured"):
+        records(MatrixPlan((one,)))
+
+
+def test_a_pure_project_asks_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwb.isolation.engine.find_engine", lambda wanted: pytest.fail("asked"))
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n[project]\nname="p"\nversion="1"\n'
+    )
+    plan = plan_of(str(tmp_path), Settings(), {})
+    assert [one.identifier for one in plan.targets] == ["py3-none-any"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="engines are asked on Linux")
+def test_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(wanted: str) -> object:
+        raise ToolNotFound("no engine")
+
+    monkeypatch.setattr("hwb.isolation.engine.find_engine", none)
+    host = find_host(Settings())
+    assert (host.engine, host.arch) == (None, platform.machine())
+    minor = f"cp3{sys.version_info.minor}"
+    assert host.interpreter(Target.of(f"{minor}-manylinux_x86_64"))
+    for identifier in ("cp399-manylinux_x86_64", f"{minor}t-manylinux_x86_64", "pp311-manylinux_x86_64"):
+        assert not host.interpreter(Target.of(identifier)), identifier
+
+
+def test_what_the_kernel_emulates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_BINFMT", str(tmp_path))
+    (tmp_path / "register").write_text("")
+    (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: OCF\n")
+    (tmp_path / "qemu-arm").write_text("enabled\nflags: F\n")
+    (tmp_path / "qemu-s390x").write_text("enabled\nflags: OC\n")  # not inside containers
+    (tmp_path / "qemu-ppc64le").write_text("disabled\nflags: F\n")
+    assert machine._emulated() == {"aarch64", "armv7l"}
+    monkeypatch.setattr(machine, "_BINFMT", str(tmp_path / "gone"))
+    assert machine._emulated() == frozenset()
