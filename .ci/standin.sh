@@ -8,7 +8,7 @@
 set -euo pipefail
 tag=${1:-hwb/manylinux_2_31_x86_64:standin}
 docker image inspect "$tag" >/dev/null 2>&1 && exit 0
-kept=${HWB_TEST_IMAGE:-}
+kept=${HWB_TEST_IMAGE_TAR:-}
 if [ -n "$kept" ] && [ -f "$kept" ]; then docker load -qi "$kept" >/dev/null && docker image inspect "$tag" >/dev/null 2>&1 && exit 0; fi
 
 missing=()
