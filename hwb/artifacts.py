@@ -298,7 +298,7 @@ def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Map
     """
     from json import dumps
 
-    from hwb.fs import FileLock, atomic_write
+    from hwb.fs import FileLock, atomic_write, remove_parts
 
     place = os.path.abspath(directory)
     here = [artifact for artifact in ledger.leaves() if os.path.dirname(artifact.path) == place]
@@ -307,6 +307,7 @@ def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Map
     folder = os.path.join(place, ".hwb")
     os.makedirs(folder, exist_ok=True)
     with FileLock(os.path.join(folder, "lock")):
+        remove_parts(folder, ("manifest.json", "SHA256SUMS"))
         rows = {row["name"]: row for row in _known_rows(place)}
         rows |= {a.name: {**_manifest_row(a, ledger.verdicts()), **(facts or {})} for a in here}
         listed = [rows[name] for name in sorted(rows)]

@@ -20,6 +20,7 @@ __all__ = [
     "atomic_write",
     "copy_file",
     "fsync_dir",
+    "remove_parts",
     "remove_tree",
     "sha256_file",
     "writable",
@@ -35,6 +36,35 @@ def fsync_dir(path: str | os.PathLike[str]) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_parts(folder: str, names: tuple[str, ...]) -> None:
+    """Delete the temporary files that killed processes left in a directory (`.NAME.PID.TIME.part`).
+
+    `names` are the ends of the names that count; what belongs to a living process stays.
+    """
+    import re
+
+    if not os.path.isdir(folder):
+        return
+    ends = "|".join(map(re.escape, names))
+    pattern = re.compile(rf"\..*(?:{ends})\.(\d+)\.(?:[0-9a-f]+\.)?part")
+    for name in os.listdir(folder):
+        found = pattern.fullmatch(name)
+        if found and not _runs(int(found[1])):
+            os.unlink(os.path.join(folder, name))
+
+
+def _runs(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # the system does not let go of a file that is open, and asking for a process may end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 @contextmanager

@@ -369,12 +369,11 @@ def _hand_over(paths: Sequence[str], out_dir: str) -> list[str]:
     """Copy files into the output directory: all of them are there, complete and synced, before the first is renamed."""
     import shutil
 
-    from hwb.builder.output import remove_parts
-    from hwb.fs import atomic_path
+    from hwb.fs import atomic_path, remove_parts
 
     finals = [os.path.join(os.path.abspath(out_dir), os.path.basename(path)) for path in paths]
     try:
-        remove_parts(out_dir)
+        remove_parts(out_dir, (".whl", ".tar.gz"))
         with ExitStack() as stack:
             for path, final in zip(paths, finals):
                 shutil.copyfile(path, stack.enter_context(atomic_path(final)))

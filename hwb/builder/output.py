@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 from typing import TYPE_CHECKING
 
 from hwb.errors import UsageError
@@ -12,9 +10,8 @@ from hwb.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["clean_output", "refuse_dangerous", "remove_parts"]
+__all__ = ["clean_output", "refuse_dangerous"]
 
-_PART = re.compile(r"\..+(?:\.whl|\.tar\.gz)\.(\d+)\.(?:[0-9a-f]+\.)?part")
 _SUFFIXES = (".whl", ".tar.gz")
 
 
@@ -43,28 +40,6 @@ def _same(first: str, second: str) -> bool:
         return os.path.samestat(os.stat(first), os.stat(second))
     except OSError:
         return os.path.normcase(first) == os.path.normcase(second)
-
-
-def remove_parts(out_dir: str) -> None:
-    """Delete the temporary files that killed builds left in a directory (`.NAME.PID.TIME.part`)."""
-    if not os.path.isdir(out_dir):
-        return
-    for name in os.listdir(out_dir):
-        found = _PART.fullmatch(name)
-        if found and not _runs(int(found[1])):
-            os.unlink(os.path.join(out_dir, name))
-
-
-def _runs(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # the system does not let go of a file that is open, and asking for a process may end it
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # somebody else's
-    return True
 
 
 def clean_output(out_dir: str, root: str, keep: Collection[str] = ()) -> list[str]:

@@ -152,3 +152,15 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
 
     assert child.stdout == "held\n"
     assert fs.FileLock(path).acquire(blocking=False)
+
+
+def test_what_killed_processes_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    number = dead.stdout.decode().strip()
+    gone = [f".a.whl.{number}.part", f".manifest.json.{number}.1f6cbb11a2c2.part"]
+    stays = [f".a.whl.{os.getpid()}.part", f".other.{number}.part", f"a.whl.{number}.part", ".a.whl.part", "a.whl"]
+    for name in (*gone, *stays):
+        (tmp_path / name).touch()
+    fs.remove_parts(str(tmp_path), (".whl", "manifest.json"))
+    assert sorted(os.listdir(tmp_path)) == sorted(stays if sys.platform != "win32" else [*gone, *stays])
+    fs.remove_parts(str(tmp_path / "no such directory"), (".whl",))

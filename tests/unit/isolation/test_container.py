@@ -312,12 +312,13 @@ def test_interactive_commands_get_the_terminal(fake: FakeEngine, monkeypatch: py
         seen.update(how, argv=argv)
         return proc.Completed(tuple(argv), 0, 0.0)
 
-    with make(fake) as container:
-        with monkeypatch.context() as patch:
-            patch.setattr(proc, "run", run)
-            container.run(["sh"], interactive=True)
-        assert seen["interactive"]
-        assert "--tty" in seen["argv"]
-        line, _ = container.command(["python"], talks=True)
-    assert line[1:3] == ["exec", "--interactive"]
-    assert current().groups == []
+    with use(Context()):
+        with make(fake) as container:
+            with monkeypatch.context() as patch:
+                patch.setattr(proc, "run", run)
+                container.run(["sh"], interactive=True)
+            assert seen["interactive"]
+            assert "--tty" in seen["argv"]
+            line, _ = container.command(["python"], talks=True)
+        assert line[1:3] == ["exec", "--interactive"]
+        assert current().groups == []
