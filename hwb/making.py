@@ -221,6 +221,7 @@ class Making:
     def _shell(self, key: str, text: str, placeholders: Mapping[str, str]) -> None:
         """One configured command, in the place where the wheel is built. Raises CommandFailed that names its key."""
         from hwb import proc
+        from hwb.context import current
 
         text = self._filled(text, placeholders)
         folder = os.path.dirname(self.interpreter.path)
@@ -229,7 +230,7 @@ class Making:
                 path = f"{folder}:{self.room.environ.get('PATH', os.defpath)}"
                 self.room.run(["sh", "-c", text], env={"PATH": path}, cwd=self.project)
             else:
-                outer = self._session._context.outer_env
+                outer = current().outer_env
                 path = os.pathsep.join((folder, outer.get("PATH", os.defpath)))
                 proc.run(["sh", "-c", text], cwd=self.project, env={**outer, "PATH": path})
         except CommandFailed as error:
@@ -248,7 +249,8 @@ class Making:
             folder = os.path.join(self.room.area, f"repaired-{self.identifier}")
             source = self._brought(wheel)
         if self.options.repair_command is not None:
-            made = self._repaired_by_command(source, folder)
+            with self._variables():
+                made = self._repaired_by_command(source, folder)
         else:
             tool = self.room.tool if self.in_container else host_tool
             (done,) = repair_wheels([source], folder, self._repair_options(), tool)

@@ -27,6 +27,7 @@ static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", "", -1, methods};
 PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }
 """
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
 PYPROJECT = """[build-system]
 requires = ["setuptools>=70"]
 build-backend = "setuptools.build_meta"
@@ -107,16 +108,40 @@ def test_without_an_engine_what_has_an_interpreter_is_made_here(native: Project)
     configured(
         native, f'build = "{here()}-manylinux_*"\n[tool.hwb.matrix.linux]\narchitectures = ["x86_64", "s390x"]\n'
     )
-    empty = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CONTAINER_HOST": "unix:///nowhere/podman.sock"}
-    found = {one["identifier"]: one["strategy"] for one in listed(native, **empty)}
+    found = {one["identifier"]: one["strategy"] for one in listed(native, **NO_ENGINE)}
     assert found == {f"{here()}-manylinux_x86_64": "host", f"{here()}-manylinux_s390x": "elsewhere"}
-    done = native.hwb("matrix", **empty)
+    done = native.hwb("matrix", **NO_ENGINE)
     assert done.code == 0, done.both
     assert f"not made here: {here()}-manylinux_s390x" in done.err
     wheel, sdist = files(native)
     assert sdist == "native-1.0.tar.gz"
     assert wheel.startswith(f"native-1.0-{here()}-{here()}-manylinux")
     assert "imported native" in log(native, f"matrix({here()}-manylinux_x86_64)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the commands are for a Linux wheel")
+def test_the_steps_around_a_build_on_this_machine(native: Project, tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    mark = tmp_path / "mark"
+    configured(
+        native,
+        f'build = "{here()}-manylinux_x86_64"\n'
+        f'before-all = "echo all >> {mark}"\nbefore-build = "echo build $KIND >> {mark}; test -f {{project}}/native.c"\n'
+        'environment = {KIND = "of $(echo words)", CFLAGS = "-O2"}\n'
+        f'repair-wheel-command = "echo repair >> {mark}; cp {{wheel}} {{dest_dir}}"\n'
+        'test-groups = ["checks"]\ntest-sources = ["tests"]\nbefore-test = "python -c \'import native\'"\n'
+        'test-environment = {WORD = "$(echo inner)"}\n'
+        'test-command = "python tests/run.py && python {package}/tests/run.py && echo $WORD && ls {wheel}"\n',
+    )
+    done = native.hwb("matrix", **NO_ENGINE)
+    assert done.code == 0, done.both
+    assert mark.read_text() == "all\nbuild of words\nrepair\n"
+    assert "the answer is right\nthe answer is right\ninner\n" in log(native, f"matrix({here()}-manylinux_x86_64)")
+    assert files(native)[0] == f"native-1.0-{here()}-{here()}-linux_x86_64.whl"
+    configured(native, "[[tool.hwb.matrix.overrides]]\nselect = '*'\nrepair-wheel-command = 'true'\n")
+    done = native.hwb("matrix", **NO_ENGINE)
+    assert (done.code, "left 0 wheels in its {dest_dir}" in done.both) == (1, True)
 
 
 def test_a_wheel_that_was_asked_for_and_cannot_be_made(native: Project) -> None:
@@ -199,7 +224,7 @@ class TestInContainers:
         configured(native, LINUX.replace("cp311-manylinux_x86_64 ", ""))
         configured(
             native,
-            'before-all = "echo prepared by $(id -u) > /opt/prepared; ls {project}/pyproject.toml"\n'
+            f'before-all = "echo prepared by $(id -u) > /opt/prepared; ls {{project}}/pyproject.toml; : {time.time_ns()}"\n'
             'before-build = "cat /opt/prepared; id -u; touch {project}/here"\n'
             'environment = {KIND = "the $(uname -s) kind", CFLAGS = "-O3"}\n'
             'test-groups = ["checks"]\ntest-requires = ["iniconfig"]\n'
@@ -209,6 +234,12 @@ class TestInContainers:
         done = native.hwb("matrix")
         assert done.code == 1, "the wheel lies on this machine, not in the container"
         text = log(native, "matrix(cp313-manylinux_x86_64)")
+        made = subprocess.run(
+            ["docker", "images", "--quiet", "hwb-prepared"], capture_output=True, text=True, check=True
+        )
+        subprocess.run(
+            ["docker", "rmi", made.stdout.split()[0]], capture_output=True, check=True
+        )  # the newest is first
         assert "prepared by 0\n" in text
         assert "the answer is right\nfrom the Linux kind\n" in text
 
