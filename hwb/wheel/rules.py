@@ -43,7 +43,25 @@ def every_rule() -> dict[str, Rule]:
     from hwb.wheel import rules_sdist
 
     assert rules_sdist is not None  # importing it registers the rules for sdists
+    in_order(WHEEL_RULES)
+    in_order(SDIST_RULES)
     return {**ARCHIVE_RULES, FILE_NAME.id: FILE_NAME, **WHEEL_RULES, **SDIST_RULES}
+
+
+def in_order(rules: dict[str, Rule]) -> None:
+    """Put rules into the order of their modules, whichever of these somebody imported first."""
+    modules = [module.__name__ for module in MODULES]
+
+    def place(rule: Rule) -> int:
+        name = getattr(rule.check, "__module__", "")
+        return modules.index(name) if name in modules else len(modules)
+
+    found = sorted(rules.items(), key=lambda item: place(item[1]))  # within a module the order stays
+    rules.clear()
+    rules.update(found)
+
+
+in_order(WHEEL_RULES)
 
 
 def applies_to(rule_id: str) -> str:

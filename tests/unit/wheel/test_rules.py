@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 import zipfile
 from base64 import urlsafe_b64encode
@@ -287,8 +289,8 @@ def test_p11_metadata_of_unknown_versions_and_encodings(tmp_path: Path) -> None:
     assert ids(wheel_of(tmp_path, {}, metadata=META.replace("2.1", "9.9").encode())) == ["metadata-fields"]
     assert ids(wheel_of(tmp_path, {}, metadata=META.encode() + b"Summary: \xff\n")) == ["metadata-fields"]
     assert ids(wheel_of(tmp_path, {}, metadata=b"Metadata-Version: 2.1\nVersion: 1.0\n")) == [
-        "metadata-values",
         "metadata",
+        "metadata-values",
     ]
     assert ids(wheel_of(tmp_path, {INFO + "licenses/L": ""}, meta="License-File: L\n")) == []
 
@@ -451,3 +453,12 @@ def test_the_reference_lists_every_rule() -> None:
         f"| `{rule.id}` | {rule.principle} | {rule.severity.value} | {applies_to(rule.id)} | {rule.doc} |"
         for rule in every_rule().values()
     ]
+
+
+def test_the_order_of_rules_does_not_depend_on_who_is_imported_first() -> None:
+    code = "import {}; from hwb.wheel.rules import every_rule, WHEEL_RULES; print(*every_rule(), *WHEEL_RULES)"
+    orders = {
+        subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True).stdout
+        for name in ("hwb.wheel.rules", "hwb.wheel.rules_platform", "hwb.wheel.rules_sdist", "hwb.wheel.rules_contents")
+    }
+    assert len(orders) == 1
