@@ -163,7 +163,11 @@ def _by_uv(uv: str, needs: Sequence[Needs], path: str, known: str) -> Lock:
 
 
 def _from_uv(written: os.PathLike[str], path: str) -> Lock:
-    """uv's file as a lock at `path`: files of this machine get a size, and a path where they lie beside the lock."""
+    """uv's file as a lock at `path`: files of this machine get a size, and a path where they lie beside the lock.
+
+    uv tells the size of others only when the index has just answered, not from its cache: a lock that has it would have
+    other bytes the next time.
+    """
     from hwb.builder.lock import read_lock
 
     lock = read_lock(os.fspath(written))
@@ -185,7 +189,8 @@ def _placed(file: LockedFile, lock: str) -> LockedFile:
 
     url = urlsplit(file.url)
     if url.scheme != "file":
-        return file._replace(url=urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], fragment="")))
+        plain = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], fragment=""))
+        return file._replace(url=plain, size=None)
     local = url2pathname(url.path)
     size = os.path.getsize(local) if os.path.isfile(local) else file.size
     folder = os.path.join(os.path.dirname(os.path.abspath(lock)), "")

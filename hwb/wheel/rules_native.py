@@ -34,7 +34,7 @@ def native_rule(rule_id: str, *, warns: bool = False, remedy: str) -> Callable[[
 
                 yield from function(wheel, natives(wheel))
 
-        check.__doc__ = function.__doc__
+        check.__doc__, check.__module__ = function.__doc__, function.__module__
         wheel_rule(rule_id, "P14", warns=warns, remedy=remedy)(check)
         return function
 
