@@ -61,7 +61,7 @@ def parse_wheel_name(name: str) -> WheelName | None:
     except InvalidWheelFilename:
         return None
     python, abi, platform = name.removesuffix(".whl").lower().split("-")[-3:]
-    return WheelName(project, str(version), "".join(map(str, build)), (python, abi, platform))
+    return WheelName(project, str(version), name.split("-")[2] if build else "", (python, abi, platform))
 
 
 def parse_sdist_name(name: str) -> SdistName | None:

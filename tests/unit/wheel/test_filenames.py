@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -35,6 +35,7 @@ BUILDS = st.sampled_from(["", "1-", "2b-", "b-", "1_x-"])
 
 
 @settings(deadline=None)  # the first import of packaging is slow
+@example(".-0", "01", "", "py3-none-any")
 @given(NAMES, VERSIONS, BUILDS, TAGS)
 def test_wheel_names(name: str, version: str, build: str, tags: str) -> None:
     file = f"{name}-{version}-{build}{tags}.whl"
