@@ -183,7 +183,8 @@ def choose_python(pythons: Sequence[ForeignPython], wanted: str, image: str) -> 
     for python in pythons:
         if text in (python.spoken, python.version, _tag(python), python.asked, python.path):
             return python
-    has = ", ".join(python.spoken for python in pythons)
+    ordered = sorted(pythons, key=lambda python: (python.implementation != "cpython", _numbers(python.version)))
+    has = ", ".join(python.spoken for python in ordered)
     raise ContainerError(f"the image {image} has no Python {wanted}", remedy=f"it has {has}")
 
 

@@ -149,7 +149,7 @@ def test_which_python_is_meant(wanted: str, found: int) -> None:
 def test_an_image_that_lacks_it() -> None:
     with pytest.raises(ContainerError, match=r"image x has no Python 3\.14") as caught:
         choose_python(PYTHONS, "3.14", "x")
-    assert caught.value.remedy == "it has 3.12, 3.9, 3.14t, pypy3.11"
+    assert caught.value.remedy == "it has 3.9, 3.12, 3.14t, pypy3.11"
     assert choose_python(PYTHONS[2:], "", "x") is PYTHONS[2], "better than nothing"
 
 
