@@ -107,11 +107,15 @@ def _narrowing(
     return Narrowing(build, look_up("skip", layers), enable, chosen, requires_python, wish, own, system, host)
 
 
+_GONE = {"cpython-freethreading": "remove it: wheels for free-threaded Pythons need no group since cibuildwheel 4"}
+"""Groups that configurations still name."""
+
+
 def _enabled(found: Found) -> frozenset[str]:
     names = found.text.split()
     for name in names:
         if name not in (*groups(), "all"):
-            remedy = near(name, [*groups(), "all"])
+            remedy = _GONE.get(name) or near(name, [*groups(), "all"])
             raise ConfigError(f"enable knows no group {name!r}", where=found.where, remedy=remedy)
     return frozenset(groups() if "all" in names else names)
 

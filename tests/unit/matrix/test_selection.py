@@ -74,6 +74,9 @@ def test_an_unknown_group_is_an_error(read: Read) -> None:
     with pytest.raises(ConfigError, match="enable knows no group 'pypi'") as caught:
         chosen(read("[tool.cibuildwheel]\nenable = ['pypi']"))
     assert (caught.value.where, caught.value.remedy) == ("pyproject.toml:2", "did you mean pypy?")
+    with pytest.raises(ConfigError) as caught:
+        chosen(read("[tool.cibuildwheel]\nenable = ['cpython-freethreading']"))
+    assert caught.value.remedy.startswith("remove it")
 
 
 def test_architectures_by_name_replace_the_configured_ones(read: Read) -> None:
