@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from hwb.errors import HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.tags import Tag
 
-__all__ = ["Artifact", "ArtifactView", "Kind", "Ledger", "Verdict", "write_manifest"]
+__all__ = ["Artifact", "ArtifactView", "Kind", "Ledger", "Verdict", "complete_manifests", "write_manifest"]
 
 MANIFEST_SCHEMA = "hwb.manifest/1"
 _MISSING_REMEDY = 'require a recipe that makes it: requires=["build"]'
@@ -103,7 +103,7 @@ class Verdict:
 class Ledger:
     """The record of a run; several threads may add, one process writes, anybody may read at any time."""
 
-    __slots__ = ("_artifacts", "_lock", "_path", "_replaced", "_verdicts")
+    __slots__ = ("_artifacts", "_lock", "_missing", "_path", "_replaced", "_verdicts")
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self._path = None if path is None else os.fspath(path)
@@ -111,6 +111,7 @@ class Ledger:
         self._artifacts: list[Artifact] = []
         self._verdicts: list[Verdict] = []
         self._replaced: dict[str, str] = {}
+        self._missing: tuple[tuple[str, str], ...] | None = None
         if self._path is not None and os.path.exists(self._path):
             self._load(self._path)
             _cut_torn_line(self._path)
@@ -141,6 +142,8 @@ class Ledger:
             self._verdicts.append(Verdict.from_json(record))
         elif kind == "replaces":
             self._replaced[record["old"]] = record["new"]
+        elif kind == "missing":
+            self._missing = tuple((one["identifier"], one["reason"]) for one in record["targets"])
 
     def _append(self, record: dict[str, Any]) -> None:
         from json import dumps
@@ -163,16 +166,28 @@ class Ledger:
         if old_sha256 != new_sha256:
             self._append({"record": "replaces", "old": old_sha256, "new": new_sha256})
 
+    def set_missing(self, targets: Iterable[tuple[str, str]]) -> None:
+        """Record which wheels of the project this run does not make: identifiers with reasons; none is a fact, too."""
+        listed = [{"identifier": identifier, "reason": reason} for identifier, reason in targets]
+        self._append({"record": "missing", "targets": listed})
+
+    def missing(self) -> tuple[tuple[str, str], ...] | None:
+        """What `set_missing` said last; None when nobody looked at the whole project."""
+        return self._missing
+
     def artifacts(self) -> tuple[Artifact, ...]:
         """Everything recorded, in order."""
         with self._lock:
             return tuple(self._artifacts)
 
     def leaves(self) -> tuple[Artifact, ...]:
-        """What counts now: the last record of each path, unless its bytes were replaced."""
+        """What counts now: the last record of each path, unless its bytes were replaced, and each file once."""
         with self._lock:
             latest = {artifact.path: artifact for artifact in self._artifacts}
-            return tuple(artifact for artifact in latest.values() if artifact.sha256 not in self._replaced)
+            kept = [artifact for artifact in latest.values() if artifact.sha256 not in self._replaced]
+            # a wheel that needed no repair was delivered as it is: the copy that came last is the one to take
+            last = {(artifact.name, artifact.sha256): artifact for artifact in kept}
+            return tuple(artifact for artifact in kept if last[artifact.name, artifact.sha256] is artifact)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Every fact recorded, in order."""
@@ -245,9 +260,15 @@ class ArtifactView:
         if self._session:
             own = tuple(wheel for wheel in self.wheels if wheel.session == self._session)
             return self._single(own, self.wheels, f"wheel of {self._session}")
-        tags = _supported(self._python)
-        fitting = tuple(wheel for wheel in self.wheels if _tags_of(wheel.name) & tags)
-        return self._single(fitting, self.wheels, f"wheel for Python {self._python}" if self._python else "wheel")
+        what = f"wheel for Python {self._python}" if self._python else "wheel"
+        return self._single(self.installable, self.wheels, what)
+
+    @property
+    def installable(self) -> tuple[Artifact, ...]:
+        """The leaf wheels that this session's interpreter can install, best first (PEP 425's order)."""
+        rank = _supported(self._python)
+        ranked = [(min((rank[tag] for tag in _tags_of(w.name) if tag in rank), default=-1), w) for w in self.wheels]
+        return tuple(wheel for number, wheel in sorted(ranked, key=lambda pair: pair[0]) if number >= 0)
 
     @property
     def sdist(self) -> Artifact:
@@ -275,18 +296,19 @@ def _tags_of(name: str) -> frozenset[Tag]:
         return frozenset()
 
 
-def _supported(python: str) -> frozenset[Tag]:
-    """Every tag that a CPython of that minor version installs on this machine (PEP 425)."""
+def _supported(python: str) -> dict[Tag, int]:
+    """Every tag that a CPython of that minor version installs on this machine, with its rank: 0 is best (PEP 425)."""
     from packaging import tags
 
     if not python:
-        return frozenset(tags.sys_tags())
+        return {tag: rank for rank, tag in enumerate(tags.sys_tags())}
     threaded = python.endswith("t")
     major, minor = python.rstrip("t").split(".")[:2]
     version = (int(major), int(minor))
     abis = [f"cp{major}{minor}t"] if threaded else None
     interpreter = f"cp{major}{minor}"
-    return frozenset((*tags.cpython_tags(version, abis), *tags.compatible_tags(version, interpreter)))
+    ordered = (*tags.cpython_tags(version, abis), *tags.compatible_tags(version, interpreter))
+    return {tag: rank for rank, tag in enumerate(ordered)}
 
 
 def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Mapping[str, Any] | None = None) -> None:
@@ -294,7 +316,8 @@ def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Map
 
     They lie in a dot folder because an uploader given `dist/*` refuses whatever is no distribution. What an earlier
     manifest says of other files that are still there stays; `facts` are said of each of these. Artifacts elsewhere are
-    left out; when there is none here, nothing is written.
+    left out; when there is none here, nothing is written. `missing` are the wheels that the last look at the whole
+    project found impossible to make where it was, without those that were made since.
     """
     from json import dumps
 
@@ -308,27 +331,54 @@ def write_manifest(directory: str | os.PathLike[str], ledger: Ledger, facts: Map
     os.makedirs(folder, exist_ok=True)
     with FileLock(os.path.join(folder, "lock")):
         remove_parts(folder, ("manifest.json", "SHA256SUMS"))
-        rows = {row["name"]: row for row in _known_rows(place)}
-        rows |= {a.name: {**_manifest_row(a, ledger.verdicts()), **(facts or {})} for a in here}
+        known = _known(place)
+        rows = {row["name"]: row for row in known.get("artifacts", ())}
+        verdicts = ledger.verdicts()
+        rows |= {a.name: {**_told(rows, a), **_manifest_row(a, verdicts), **(facts or {})} for a in here}
         listed = [rows[name] for name in sorted(rows)]
-        text = dumps({"schema": MANIFEST_SCHEMA, "artifacts": listed}, indent=2, ensure_ascii=False)
+        told = {"schema": MANIFEST_SCHEMA, "artifacts": listed, **_still_missing(known, ledger, listed)}
+        text = dumps(told, indent=2, ensure_ascii=False)
         atomic_write(os.path.join(folder, "manifest.json"), text + "\n")
         atomic_write(os.path.join(folder, "SHA256SUMS"), "".join(f"{r['sha256']}  {r['name']}\n" for r in listed))
 
 
-def _known_rows(place: str) -> list[dict[str, Any]]:
-    """Rows of the manifest that is there whose file is still the one they speak of."""
+def complete_manifests(ledger: Ledger) -> None:
+    """Add the verdicts of a run that is over to the manifests beside its artifacts. Raises OSError."""
+    if ledger.verdicts():
+        for place in dict.fromkeys(os.path.dirname(artifact.path) for artifact in ledger.leaves()):
+            if os.path.exists(os.path.join(place, ".hwb", "manifest.json")):
+                write_manifest(place, ledger)
+
+
+def _known(place: str) -> dict[str, Any]:
+    """The manifest that is there, with the rows whose file is still the one they speak of."""
     from json import loads
 
     from hwb.fs import sha256_file
 
     try:
         with open(os.path.join(place, ".hwb", "manifest.json"), encoding="utf-8") as handle:
-            rows = loads(handle.read())["artifacts"]
-        named = [(row, os.path.join(place, os.path.basename(row["name"]))) for row in rows]
-        return [row for row, path in named if os.path.isfile(path) and sha256_file(path) == row["sha256"]]
+            told = loads(handle.read())
+        named = [(row, os.path.join(place, os.path.basename(row["name"]))) for row in told["artifacts"]]
+        rows = [row for row, path in named if os.path.isfile(path) and sha256_file(path) == row["sha256"]]
+        return {"artifacts": rows, "missing": [dict(one) for one in told.get("missing", ())]}
     except (OSError, ValueError, KeyError, TypeError):
-        return []  # none, or one that something else wrote
+        return {}  # none, or one that something else wrote
+
+
+def _still_missing(known: dict[str, Any], ledger: Ledger, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """`missing` of a manifest, left out when nothing is."""
+    said = ledger.missing()
+    listed = known.get("missing", []) if said is None else [{"identifier": i, "reason": r} for i, r in said]
+    made = {row["session"].partition("(")[2].rstrip(")") for row in rows}
+    found = [one for one in listed if one.get("identifier") not in made]
+    return {"missing": found} if found else {}
+
+
+def _told(rows: Mapping[str, dict[str, Any]], artifact: Artifact) -> dict[str, Any]:
+    """What the manifest says of these very bytes so far."""
+    row = rows.get(artifact.name, {})
+    return row if row.get("sha256") == artifact.sha256 else {}
 
 
 def _manifest_row(artifact: Artifact, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:

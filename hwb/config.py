@@ -182,7 +182,7 @@ KEYS: dict[str, Key] = {
         Key("jobs", _JOBS, "auto", "how many sessions run at the same time"),
         Key("reuse-venv", _REUSE, "no", "whether environments are used again, with nox's meaning of the four words"),
         Key("default-venv-backend", _STR, "uv|virtualenv", "what makes environments; the first that works"),
-        Key("container-engine", _one_of("auto", "docker", "podman"), "auto", "what runs containers"),
+        Key("container-engine", _one_of("auto", "docker", "podman", "none"), "auto", "what runs containers"),
         Key("isolation", _one_of("auto", "venv", "none"), "auto", "where a session's commands run"),
         Key("python", _STR, None, "the Python of sessions that name none (unset: the one hwb runs on)"),
         Key("output-dir", _STR, "dist", "where finished distributions are put, relative to the project"),

@@ -162,6 +162,7 @@ def recipe(
     resources: Sequence[str] | Mapping[str, int] | None = ...,
     override: bool = ...,
     targets: bool = ...,
+    all_targets: bool = ...,
 ) -> Callable[[Function], Function]: ...
 def recipe(function: Any = None, /, **keywords: Any) -> Any:
     """Declare a recipe: a function that takes the session.
@@ -169,7 +170,8 @@ def recipe(function: Any = None, /, **keywords: Any) -> Any:
     Every keyword of `nox.session` with nox's meaning, and: `after` (order only), `isolation` (auto, venv, none),
     `process` (run in a process of its own), `timeout` (seconds for the session), `retries` (how often more),
     `resources` (a list of mutexes, or a table of weights), `override` (an error unless a lower layer has this name),
-    `targets` (a session for each wheel that the project needs, which `session.target` tells).
+    `targets` (a session for each wheel that the project needs, which `session.target` tells), `all_targets` (if the
+    project has extension modules, `build`, `repair`, `check`, `test` in its `requires` mean `matrix`: every wheel).
     Keywords that are not given are inherited from the layer below. Raises HwbfileError with file:line.
     """
     caller = sys._getframe(1)
@@ -326,6 +328,7 @@ _KEYWORDS: dict[str, Callable[[Any], Any]] = {
     "resources": _resources,
     "override": _boolean,
     "targets": _boolean,
+    "all_targets": _boolean,
 }
 
 

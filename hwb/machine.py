@@ -4,19 +4,60 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hwb.config import Settings
     from hwb.matrix.planning import MatrixPlan, PlannedTarget
     from hwb.matrix.strategy import Host
     from hwb.target import Target
+    from hwb.workspace import Workspace
 
-__all__ = ["as_record", "find_host", "plan_of", "records", "tell_missing"]
+__all__ = ["Wanted", "as_record", "find_host", "plan_of", "records", "tell_missing", "wanted"]
 
 _BINFMT = "/proc/sys/fs/binfmt_misc"
+
+
+class Wanted(NamedTuple):
+    """The wheels of a run: `made` are `as_record` by identifier, `told` are lines for a person.
+
+    `missing` are identifiers with the reason why each is not made here, None where nobody looked at the whole project.
+    """
+
+    made: Mapping[str, Mapping[str, Any]] = {}
+    missing: tuple[tuple[str, str], ...] | None = None
+    told: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plan: MatrixPlan, *, whole: bool = True) -> Wanted:
+        """From a plan; `whole` unless it was narrowed. Raises as `records` does."""
+        missing = tuple((one.identifier, one.reason) for one in _missing(plan)) if whole else None
+        return cls(records(plan), missing, tuple(tell_missing(plan)))
+
+
+def wanted(workspace: Workspace, names: Iterable[str]) -> Wanted:
+    """The wheels that these recipes and what they require make; none where one wheel is all that the project has.
+
+    Costs a look at the project where a recipe has `targets` or `all_targets`. Raises as `plan_of` and `records` do.
+    """
+    from hwb.errors import AnalyzeError
+    from hwb.plan import reaches
+
+    names = tuple(names)
+    asked = reaches(workspace.catalog, names, "targets")
+    if not asked and not reaches(workspace.catalog, names, "all_targets"):
+        return Wanted()
+    try:
+        plan = plan_of(workspace.root, workspace.settings, os.environ)
+    except AnalyzeError:
+        if asked:
+            raise
+        return Wanted()  # what is built says the same, and a recipe of the user's may build nothing
+    if not asked and all(one.target is None for one in plan.targets):
+        return Wanted()
+    return Wanted.of(plan)
 
 
 def plan_of(
@@ -119,10 +160,18 @@ def records(plan: MatrixPlan) -> dict[str, dict[str, Any]]:
 
 
 def tell_missing(plan: MatrixPlan) -> list[str]:
-    """A line for each target that is not made here, with where it can be, and the plan's warnings."""
-    missing = [one for one in plan.targets if one.strategy.value not in ("host", "container")]
-    lines = [f"not made here: {one.identifier}: {one.reason}" for one in missing]
+    """A line for each reason why targets are not made here, with where they can be, and the plan's warnings."""
+    from hwb.matrix.strategy import names
+
+    reasons: dict[str, list[str]] = {}
+    for one in _missing(plan):
+        reasons.setdefault(one.reason, []).append(one.identifier)
+    lines = [f"not made here: {names(found)}: {reason}" for reason, found in reasons.items()]
     return [*lines, *(f"warning: {text}" for text in plan.warnings)]
+
+
+def _missing(plan: MatrixPlan) -> list[PlannedTarget]:
+    return [one for one in plan.targets if one.strategy.value not in ("host", "container")]
 
 
 def as_record(planned: PlannedTarget) -> dict[str, Any]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from hwb.declare import ParamSet
 
+STEPS = ("build", "repair", "check", "test")
+"""What `matrix` runs for each target: where recipes with `all_targets` require one of these, they get `matrix`."""
+EACH_TARGET = "matrix"
+
 __all__ = ["Plan", "PlannedSession", "Request", "expand", "keyword_matcher", "make_plan", "reaches"]
 
 
@@ -114,7 +118,10 @@ def _for_target(entry: Entry, identifier: str) -> PlannedSession:
 
 
 def reaches(catalog: Catalog, names: Iterable[str], keyword: str) -> bool:
-    """Whether a recipe that sets a keyword is among these recipes or what they require, whatever their sessions."""
+    """Whether a recipe that sets a keyword is among these recipes or what they require, whatever their sessions.
+
+    `all_targets` counts where there is a step that it changes.
+    """
     seen: set[str] = set()
     stack = [_recipe_of(name, catalog) for name in names]
     while stack:
@@ -123,7 +130,7 @@ def reaches(catalog: Catalog, names: Iterable[str], keyword: str) -> bool:
             continue
         seen.add(name)
         entry = catalog.entries[name]
-        if entry.option(keyword):
+        if entry.option(keyword) and (keyword != "all_targets" or set(STEPS) & set(entry.option("requires") or ())):
             return True
         stack += [_recipe_of(text, catalog) for text in entry.option("requires") or ()]
     return False
@@ -276,7 +283,7 @@ def make_plan(catalog: Catalog, request: Request) -> Plan:
     chosen = _select(sessions, catalog, request)
     if not chosen:
         raise _nothing(request)
-    return _Graph(catalog, sessions).plan(chosen)
+    return _Graph(catalog, sessions, bool(request.targets)).plan(chosen)
 
 
 def _nothing(request: Request) -> Exception:
@@ -291,8 +298,9 @@ def _nothing(request: Request) -> Exception:
 class _Graph:
     """Resolves names to sessions and orders them; iterative throughout, so that no graph is too deep."""
 
-    def __init__(self, catalog: Catalog, sessions: list[PlannedSession]) -> None:
+    def __init__(self, catalog: Catalog, sessions: list[PlannedSession], each_target: bool = False) -> None:
         self._catalog = catalog
+        self._each_target = each_target
         self._by_id = {session.id: session for session in sessions}
         self._names: dict[str, list[str]] = {}
         for session in sessions:
@@ -347,6 +355,8 @@ class _Graph:
         """A session's id, or a group key for a name that several sessions answer to."""
         where = next((r.where for r in entry.chain if keyword in r.options), entry.top.where)
         name = self._formatted(text, session, where)
+        if self._each_target and keyword == "requires" and name in STEPS and entry.option("all_targets"):
+            name = EACH_TARGET
         ids = self._names.get(name)
         if not ids:
             hint = near(name, self._names) or "hwb sessions --list shows all"

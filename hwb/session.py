@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hwb.making import Making, Tests
     from hwb.project import Project
     from hwb.pythons import Interpreter
+    from hwb.registry.gate import Publisher
     from hwb.spec import Services, SessionSpec
     from hwb.target import Target
 
@@ -203,9 +204,14 @@ class Session(CommandSession):
         """Hand artifacts (the run's wheels and sdists when none is named) to the configured registry.
 
         Same bytes already there: success. Other bytes under the same name: ConflictError, and nothing was changed.
+        RefusedError for what only the local index takes (`hwb.registry.gate`).
         """
+        from hwb.registry.gate import admit
+
         chosen = artifacts or tuple(self.artifacts)
         index = self._index()
+        missing = self._services.ledger.missing() or ()
+        admit(index, [a.name for a in chosen], missing, partial=self._spec.partial)
         for artifact, receipt in zip(chosen, index.publish([a.path for a in chosen])):
             self.log("%s: %s", receipt.name, receipt.state)
             self.verdict(artifact, "published", receipt.state)
@@ -213,6 +219,17 @@ class Session(CommandSession):
     def install_published(self, artifact: Artifact) -> None:
         """Install `name==version` of a published wheel from the registry alone, prove that the index hands out the
         same bytes, then add its dependencies from the user's own index. ConflictError, DependencyError."""
+        self._require_served(artifact)
+        self._install_from(self._index().url, artifact)
+        self.verdict(artifact, "verified")
+
+    def compare_published(self, *artifacts: Artifact) -> None:
+        """Prove that the registry hands out the bytes of these (none named: all of the run's); ConflictError."""
+        for artifact in artifacts or tuple(self.artifacts):
+            self._require_served(artifact)
+            self.verdict(artifact, "verified", "same bytes")
+
+    def _require_served(self, artifact: Artifact) -> None:
         from hwb.errors import ConflictError
         from hwb.fs import sha256_file
 
@@ -221,8 +238,6 @@ class Session(CommandSession):
         if found != artifact.sha256:
             what = f"the index serves {found or 'nothing'} for {artifact.name}, not {artifact.sha256}"
             raise ConflictError(what, remedy="publish again; the index was changed by somebody else")
-        self._install_from(self._index().url, artifact)
-        self.verdict(artifact, "verified")
 
     def _install_from(self, url: str, artifact: Artifact) -> None:
         from packaging.utils import parse_wheel_filename
@@ -274,7 +289,7 @@ class Session(CommandSession):
         """Where artifacts go: `output-dir`, below the project."""
         return os.path.join(self._spec.root, self.config.get("output-dir"))
 
-    def _index(self) -> Any:
+    def _index(self) -> Publisher:
         from hwb.registry.local import LocalIndex
 
         chosen = self.config.get("publish").get("path")

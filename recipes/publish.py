@@ -5,7 +5,13 @@ from __future__ import annotations
 import hwb
 
 
-@hwb.recipe(venv_backend="none", requires=["build", "check", "test"], tags=["release"], resources=["publish"])
+@hwb.recipe(
+    venv_backend="none",
+    requires=["build", "check", "test"],
+    all_targets=True,
+    tags=["release"],
+    resources=["publish"],
+)
 def publish(session: hwb.Session) -> None:
     """Publish wheel and sdist; the same bytes twice are fine, other bytes under a known name are a conflict."""
     session.publish()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import hwb
 
 
-@hwb.recipe(venv_backend="none", requires=["build", "check", "test", "publish", "verify"], tags=["release"])
+@hwb.recipe(
+    venv_backend="none",
+    requires=["build", "check", "test", "publish", "verify"],
+    all_targets=True,
+    tags=["release"],
+)
 def release(session: hwb.Session) -> None:
     """Build, check, test, publish, verify (no tag is made and no version decided)."""
     for artifact in session.artifacts:

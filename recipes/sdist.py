@@ -7,6 +7,7 @@ import hwb
 
 @hwb.recipe(venv_backend="none")
 def sdist(session: hwb.Session) -> None:
-    """Build only the sdist into the output directory."""
+    """Build and validate only the sdist, in the output directory."""
     for artifact in session.build(wheel=False):
+        session.check(artifact)
         session.log("%s  sha256 %s", artifact.name, artifact.sha256)

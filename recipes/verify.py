@@ -1,4 +1,4 @@
-"""Is what was published what was built? The published wheel is installed from the index and imported."""
+"""Is what was published what was built? Each file's bytes are compared, and a wheel is installed from the index."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import hwb
 
 @hwb.recipe(requires=["publish"], tags=["release"])
 def verify(session: hwb.Session) -> None:
-    """Install the published wheel from the index alone, compare its bytes, add its dependencies, import it."""
-    wheel = session.artifacts.wheel
-    session.install_published(wheel)
+    """Compare every published file's bytes, install the wheel for this Python from the index alone, import it."""
+    session.compare_published()
+    fitting = session.artifacts.installable
+    if not fitting:
+        session.log("no wheel is for the Python of this session: each was tested where it was made")
+        return
+    session.install_published(fitting[0])
     session.check_environment()
-    session.import_modules(wheel)
+    session.import_modules(fitting[0])

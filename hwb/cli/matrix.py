@@ -67,14 +67,13 @@ def _shown(plan: MatrixPlan, options: dict[str, Any]) -> str:
 
 def _make(ctx: click.Context, workspace: Workspace, plan: MatrixPlan, options: dict[str, Any]) -> int:
     from hwb.cli.run import run_plan
-    from hwb.machine import records, tell_missing
+    from hwb.machine import Wanted
     from hwb.plan import Request, make_plan
 
-    targets = records(plan)
-    for line in tell_missing(plan):
+    whole = not any(options[name] for name in ("only", "python", "platform", "arch"))
+    wheels = Wanted.of(plan, whole=whole)
+    for line in wheels.told:
         click.echo(line, err=True)
-    request = Request(
-        ("matrix",), default_backend=workspace.settings.get("default-venv-backend"), targets=tuple(targets)
-    )
-    sessions = make_plan(workspace.catalog, request)
-    return run_plan(ctx, workspace, sessions, options, targets)
+    backend = workspace.settings.get("default-venv-backend")
+    sessions = make_plan(workspace.catalog, Request(("matrix",), default_backend=backend, targets=tuple(wheels.made)))
+    return run_plan(ctx, workspace, sessions, options, wheels)

@@ -12,8 +12,7 @@ import click
 from hwb.cli import workspace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from hwb.machine import Wanted
     from hwb.plan import Plan, Request
     from hwb.workspace import Workspace
 
@@ -61,6 +60,7 @@ class _Posargs(click.Command):
 @click.option("--idle-timeout", metavar="SECONDS", help="Longest time for a command to print nothing.")
 @click.option("--retries", metavar="N", help="How often a failed session is tried again.")
 @click.option("--offline", is_flag=True, default=None, help="Never use the network.")
+@click.option("--partial", is_flag=True, help="Publish anywhere even if wheels are missing that cannot be made here.")
 @click.option("--args", "arguments", multiple=True, metavar="NAME='...'", help="Arguments for one session only.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the plan; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
@@ -74,27 +74,17 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> in
     Without a name: the sessions of [tool.hwb] sessions, else the default recipes of your hwbfile.py. What stands
     behind -- reaches the sessions as session.posargs.
     """
+    from hwb.machine import wanted
+
     workspace: Workspace = workspace_of(ctx, _settings(options))
     request = _request(workspace, (*names, *options["more"]), options)
-    targets = _targets(workspace, request)
-    plan = _plan(workspace, replace(request, targets=tuple(targets)))
+    wheels = wanted(workspace, request.names or request.defaults)
+    for line in wheels.told:
+        click.echo(line, err=True)
+    plan = _plan(workspace, replace(request, targets=tuple(wheels.made)))
     if options["dry_run"]:
         return _dry_run(workspace, plan, as_json=options["as_json"])
-    return run_plan(ctx, workspace, plan, options, targets)
-
-
-def _targets(workspace: Workspace, request: Request) -> dict[str, dict[str, Any]]:
-    """The wheels to make, where a recipe is asked for that makes them: to know them costs a look at the project."""
-    from hwb.plan import reaches
-
-    if not reaches(workspace.catalog, request.names or request.defaults, "targets"):
-        return {}
-    from hwb.machine import plan_of, records, tell_missing
-
-    plan = plan_of(workspace.root, workspace.settings, os.environ)
-    for line in tell_missing(plan):
-        click.echo(line, err=True)
-    return records(plan)
+    return run_plan(ctx, workspace, plan, options, wheels)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +135,8 @@ def _dry_run(workspace: Workspace, plan: Plan, *, as_json: bool) -> int:
         click.echo(json.dumps({"schema": "hwb.plan/1", "sessions": rows}, indent=1))
         return 0
     for number, row in enumerate(rows, 1):
-        waits = ", ".join(plan.direct_needs(row["session"]))
+        needs = plan.needs.get(row["session"], ())
+        waits = ", ".join(f"all of {need[1:]}" if need in plan.groups else need for need in needs)
         click.echo(f"{number:>3}. {row['session']}{f'  (after {waits})' if waits else ''}  [{row['where']}]")
     return 0
 
@@ -155,7 +146,7 @@ def run_plan(
     workspace: Workspace,
     plan: Plan,
     options: dict[str, Any],
-    targets: Mapping[str, Mapping[str, Any]],
+    wheels: Wanted,
 ) -> int:
     """Run a plan as the options say (those that a command does not have are off); the exit code."""
     from hwb.runner.api import Flags, execute
@@ -169,7 +160,9 @@ def run_plan(
         options.get("no_install", False) or options.get("reuse_no_install", False),
         options.get("non_interactive", False),
         tuple(sys.argv[1:]),
-        targets,
+        wheels.made,
+        wheels.missing,
+        options.get("partial", False),
     )
     display = Display(
         sys.stderr if as_json else sys.stdout,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "CHOICES", "Engine", "find_engine", "undisturbed"]
 
 AUTO = "auto"
-CHOICES = (AUTO, "docker", "podman")
+NONE = "none"
+CHOICES = (AUTO, "docker", "podman", NONE)
 """What the setting `container-engine` can say."""
 _ORDER = ("docker", "podman")
 _ANSWER_SECONDS = 10.0
@@ -209,6 +210,8 @@ def find_engine(wanted: str = AUTO) -> Engine:
     """
     if wanted not in CHOICES:
         raise UsageError(f"{wanted!r} is no container engine", remedy=f"one of {', '.join(CHOICES)}")
+    if wanted == NONE:
+        raise ToolNotFound("no container engine is to be used", remedy='remove container-engine = "none"')
     if sys.platform == "win32":  # containers see the directories of a build under the same paths
         raise ToolNotFound("containers cannot have the paths of Windows", remedy="run hwb in the Linux of WSL")
     environ = current().outer_env

@@ -50,7 +50,7 @@ class PlannedTarget:
     """One wheel. `target` is None for a pure wheel; `image` is a full reference, empty where no container is used.
 
     `reason` says in words why it is left to cibuildwheel or to another machine, and where. `requested`: the command
-    line asked for what this machine lacks.
+    line, or `build` with its full name, asked for what this machine lacks.
     """
 
     identifier: str
@@ -192,7 +192,7 @@ class _Planning:
             choice.strategy,
             found.reference if choice.strategy in (Strategy.CONTAINER, Strategy.CIBUILDWHEEL) else "",
             choice.reason,
-            self._is_requested(choice, target),
+            self._is_requested(choice, target, layers),
         )
 
     def _image(self, target: Target, options: TargetOptions, selected: Selected) -> Image:
@@ -220,14 +220,21 @@ class _Planning:
         given = [word.strip("\"'") for name, word in options.environment if name == "MACOSX_DEPLOYMENT_TARGET"]
         return asked or next((word for word in reversed(given) if word.replace(".", "").isdigit()), DEPLOYMENT_TARGET)
 
-    def _is_requested(self, choice: Choice, target: Target) -> bool:
-        """Whether the command line names what is at fault."""
+    def _is_requested(self, choice: Choice, target: Target, layers: Sequence[Layer]) -> bool:
+        """Whether the command line names what is at fault, or `build` spells out a wheel that this system could make.
+
+        A configuration is shared by machines of several systems: on Linux one that names Windows wheels is no error.
+        """
+        if choice.strategy is not Strategy.ELSEWHERE:
+            return False
         named = {
             "python": bool(self.wish.python),
             "platform": bool(self.wish.platform),
             "arch": bool(self.wish.arch) or any(wanted.arch == target.arch for wanted in self.wish.platform),
         }
-        return choice.strategy is Strategy.ELSEWHERE and (bool(self.wish.only) or named[choice.axis])
+        own = choice.axis != "arch" and target.system is self.host.system
+        spelled_out = own and target.identifier in look_up("build", layers).text.split()
+        return bool(self.wish.only) or named[choice.axis] or spelled_out
 
     def done(self) -> MatrixPlan:
         """The finished plan."""

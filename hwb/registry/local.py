@@ -49,6 +49,9 @@ class _Upload:
 class LocalIndex:
     """The index below `root`; its files and pages lie in `root/simple/<normalised project name>/`."""
 
+    private = True
+    """It is a folder of this machine: it takes wheels that run nowhere else, too."""
+
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(root)
         self._simple = os.path.join(self.root, "simple")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from hwb import procgroup
 from hwb.errors import HwbError, UsageError
-from hwb.plan import Plan, PlannedSession, Request, make_plan, reaches
+from hwb.plan import Plan, PlannedSession, Request, make_plan
 from hwb.runner.display import Display, GuardedScreen, folds, is_board
 from hwb.runner.outcome import Outcome, Status, exit_code
 from hwb.spec import Services, SessionSpec, safe_name
@@ -21,7 +21,7 @@ from hwb.spec import Services, SessionSpec, safe_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hwb.artifacts import Artifact
+    from hwb.artifacts import Artifact, Ledger
     from hwb.runner.rundir import RunDir
     from hwb.workspace import Workspace
 
@@ -44,6 +44,10 @@ class Flags:
     command: tuple[str, ...] = ()
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The wheels that are made (`hwb.machine.as_record`), by identifier."""
+    missing: Sequence[tuple[str, str]] | None = None
+    """Identifiers of wheels that are not made here, with reasons; None when nobody looked at the whole project."""
+    partial: bool = False
+    """Whether a registry that others use may get less than all wheels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,14 +80,17 @@ def run(
     pythons: Sequence[str] = (),
     stream: TextIO | None = None,
     verbose: int = 0,
+    partial: bool = False,
     **settings: Any,
 ) -> RunResult:
     """Run sessions from Python, as `hwb run` does; quiet unless `stream` is given. Keywords beyond these are settings.
+    `partial` lets a registry that others use have less than all wheels.
 
     >>> hwb.run("release", directory="my-project", jobs=2)          # doctest: +SKIP
 
     Raises UsageError, ConfigError, HwbfileError, NothingToRun before anything runs; failures are in the result.
     """
+    from hwb.machine import wanted
     from hwb.workspace import open_workspace
 
     workspace = open_workspace(
@@ -99,13 +106,16 @@ def run(
         default_backend=workspace.settings.get("default-venv-backend"),
         defaults=tuple(workspace.settings.get("sessions")),
     )
-    targets: Mapping[str, Mapping[str, Any]] = {}
-    if reaches(workspace.catalog, request.names or request.defaults, "targets"):
-        from hwb.machine import plan_of, records
-
-        targets = records(plan_of(workspace.root, workspace.settings, os.environ))
-    plan = make_plan(workspace.catalog, replace(request, targets=tuple(targets)))
-    flags = Flags(posargs=tuple(posargs), non_interactive=True, command=("run", *names), targets=targets)
+    wheels = wanted(workspace, request.names or request.defaults)
+    plan = make_plan(workspace.catalog, replace(request, targets=tuple(wheels.made)))
+    flags = Flags(
+        tuple(posargs),
+        non_interactive=True,
+        command=("run", *names),
+        targets=wheels.made,
+        missing=wheels.missing,
+        partial=partial,
+    )
     return execute(workspace, plan, flags, Display(stream=stream, verbose=verbose))
 
 
@@ -171,11 +181,14 @@ class _Run:
         watcher = Watcher(self._dir.id, self._dir.report)
         watcher.temporary(os.path.join(self._dir.path, "envs"))
         ledger = Ledger(self._dir.ledger)
+        if self._flags.missing is not None:
+            ledger.set_missing(self._flags.missing)
         self._secrets = secret_values(os.environ, self._settings.get("secrets"))
         bus = Bus(self._sinks(), Redactor(self._secrets))
         try:
             self._announce(bus)
             outcomes, code = self._schedule(ledger, bus, watcher)
+            self._complete_manifests(ledger, bus)
             self._finish(bus, outcomes, code, time.monotonic() - started)
             self._check_files()
             return RunResult(code, tuple(outcomes), ledger.leaves(), self._dir.path)
@@ -266,6 +279,15 @@ class _Run:
         )
         for warning in (*self._settings.warnings, *self._workspace.catalog.warnings):
             bus.emit("message", level="warning", text=warning)
+
+    def _complete_manifests(self, ledger: Ledger, bus: Any) -> None:
+        from hwb.artifacts import complete_manifests
+
+        try:
+            complete_manifests(ledger)
+        except OSError as error:
+            text = f"the manifest does not say what was found out: {error.strerror}: {error.filename}"
+            bus.emit("message", level="warning", text=text)
 
     def _finish(self, bus: Any, outcomes: Sequence[Outcome], code: int, seconds: float) -> None:
         counts = {status.value: sum(o.status is status for o in outcomes) for status in Status}
@@ -379,6 +401,7 @@ class _Run:
             timeout=timeout,
             target=self._flags.targets.get(session.target),
             releases=self._releases,
+            partial=self._flags.partial,
         )
 
     def _arguments(self, session: PlannedSession) -> Sequence[str]:

@@ -119,6 +119,39 @@ def test_without_an_engine_what_has_an_interpreter_is_made_here(native: Project)
     assert "imported native" in log(native, f"matrix({here()}-manylinux_x86_64)")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel repairs Linux wheels")
+def test_a_release_makes_every_wheel_that_can_be_made(native: Project) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    own = f"{here()}-manylinux_x86_64"
+    configured(native, f'build = "{own} {here()}-win_amd64"\n')
+    done = native.hwb("run", "release", **NO_ENGINE)
+    assert done.code == 0, done.both
+    assert f"not made here: {here()}-win_amd64: Windows wheels are made on Windows" in done.err
+    planned = [line.split()[1] for line in done.out.splitlines() if line.startswith("✓ ") and "matrix(" not in line]
+    assert planned[-4:] == ["sdist", "publish", "verify", "release"]
+    wheel, sdist = files(native)
+    assert wheel.startswith(f"native-1.0-{here()}-{here()}-manylinux")
+    published = native.root / ".hwb" / "index" / "simple" / "native"
+    assert sorted(path.name for path in published.glob("native*")) == [wheel, sdist]
+    assert "imported native" in log(native, "verify")
+    manifest = json.loads((native.root / "dist" / ".hwb" / "manifest.json").read_text())
+    assert [one["identifier"] for one in manifest["missing"]] == [f"{here()}-win_amd64"]
+    everything = {"checked", "tested", "published", "verified"}
+    assert [set(row["verdicts"]) for row in manifest["artifacts"]] == [everything, everything - {"tested"}]
+
+    (native.root / "native.c").write_text(MODULE.replace('"native", ""', '"native", "again"'))
+    done = native.hwb("run", "publish", **NO_ENGINE)
+    assert (done.code, "raise the version" in done.both) == (5, True), "the same name with other bytes"
+
+
+def test_a_release_says_what_it_cannot_make_before_it_begins(native: Project) -> None:
+    configured(native, 'build = "cp314t-musllinux_x86_64"\n')
+    done = native.hwb("run", "release", **NO_ENGINE)
+    assert done.code == (3 if sys.platform == "linux" else 4), done.both
+    assert not (native.root / "dist").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the commands are for a Linux wheel")
 def test_the_steps_around_a_build_on_this_machine(native: Project, tmp_path: Path) -> None:
     if shutil.which("cc") is None:

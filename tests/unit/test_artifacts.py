@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwb.artifacts import Artifact, ArtifactView, Kind, Ledger, Verdict, write_manifest
+from hwb.artifacts import Artifact, ArtifactView, Kind, Ledger, Verdict, complete_manifests, write_manifest
 from hwb.errors import HwbError
 
 
@@ -311,3 +311,73 @@ def test_manifests_of_two_at_once_hold_both(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert list(rows(tmp_path)) == [f"p{number}-1.tar.gz" for number in range(8)]
+
+
+# --- what was not made -----------------------------------------------------------------------------------------------
+
+
+def missing_of(folder: Path) -> list[dict[str, str]]:
+    manifest = json.loads((folder / ".hwb" / "manifest.json").read_text())
+    return manifest.get("missing", [])
+
+
+def test_what_was_not_made_is_recorded_until_it_is(tmp_path: Path) -> None:
+    wheel = tmp_path / "demo-1.0-cp312-cp312-win_amd64.whl"
+    wheel.write_bytes(b"w")
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    assert ledger.missing() is None
+    ledger.set_missing([("cp313-win_amd64", "use windows"), ("cp314-win_amd64", "use windows")])
+    assert Ledger.read(tmp_path / "ledger.jsonl").missing() == ledger.missing()
+    ledger.add(Artifact.of_file(wheel, "matrix", "matrix(cp312-win_amd64)"))
+    write_manifest(tmp_path, ledger)
+    assert [one["identifier"] for one in missing_of(tmp_path)] == ["cp313-win_amd64", "cp314-win_amd64"]
+    assert missing_of(tmp_path)[0]["reason"] == "use windows"
+
+    later, other = Ledger(None), tmp_path / "demo-1.0-cp313-cp313-win_amd64.whl"
+    other.write_bytes(b"o")
+    later.add(Artifact.of_file(other, "matrix", "matrix(cp313-win_amd64)"))
+    write_manifest(tmp_path, later)
+    assert [one["identifier"] for one in missing_of(tmp_path)] == ["cp314-win_amd64"], "that one run made one of them"
+
+    whole = Ledger(None)
+    whole.set_missing([])
+    whole.add(Artifact.of_file(wheel, "matrix", "matrix(cp312-win_amd64)"))
+    write_manifest(tmp_path, whole)
+    assert missing_of(tmp_path) == []
+
+
+def test_a_wheel_that_was_delivered_as_it_was_counts_once() -> None:
+    ledger = Ledger(None)
+    ledger.add(make("demo-1.0-py3-none-any.whl", "same", folder="/run/built"))
+    ledger.add(make("demo-1.0-py3-none-any.whl", "same", "matrix"))
+    ledger.add(make("other-1.0-py3-none-any.whl", "same"))
+    assert [artifact.path for artifact in ledger.leaves()] == [
+        "/dist/demo-1.0-py3-none-any.whl",
+        "/dist/other-1.0-py3-none-any.whl",
+    ]
+
+
+def test_installable_wheels_are_ordered_as_an_installer_would() -> None:
+    ledger = Ledger(None)
+    for tag in ("py3-none-any", "cp313-none-any", "cp312-none-any", "py313-none-any", "cp313-cp313-elsewhere"):
+        ledger.add(make(f"demo-1.0-{tag}.whl"))
+    names = [wheel.name.split("-")[2] for wheel in ArtifactView(ledger, "3.13").installable]
+    assert names == ["cp313", "py313", "py3"]
+    assert ArtifactView(ledger, "2.7").installable == ()
+
+
+def test_what_was_found_out_after_the_build_is_added(tmp_path: Path) -> None:
+    wheel = tmp_path / "demo-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"w")
+    built, run = Artifact.of_file(wheel, "build", "build"), Ledger(None)
+    run.add(built)
+    write_manifest(tmp_path, run, {"isolated": False})
+    run.add(make("demo-1.0.tar.gz", folder=str(tmp_path / "elsewhere")))
+    before = (tmp_path / ".hwb" / "manifest.json").read_bytes()
+    complete_manifests(run)
+    assert (tmp_path / ".hwb" / "manifest.json").read_bytes() == before
+    run.add_verdict(Verdict(built.sha256, built.name, "tested", True, ""))
+    complete_manifests(run)
+    (row,) = json.loads((tmp_path / ".hwb" / "manifest.json").read_text())["artifacts"]
+    assert (row["isolated"], row["verdicts"]) == (False, {"tested": {"ok": True, "detail": ""}})
+    assert not (tmp_path / "elsewhere").exists()

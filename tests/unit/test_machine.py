@@ -11,15 +11,28 @@ import pytest
 
 from hwb import machine
 from hwb.config import Settings
-from hwb.errors import ConfigError, MissingError, NothingToRun, ToolNotFound
-from hwb.machine import as_record, find_host, plan_of, records, tell_missing
+from hwb.errors import AnalyzeError, ConfigError, MissingError, NothingToRun, ToolNotFound
+from hwb.machine import Wanted, as_record, find_host, plan_of, records, tell_missing, wanted
 from hwb.matrix.options import TargetOptions
 from hwb.matrix.planning import MatrixPlan, PlannedTarget
-from hwb.matrix.strategy import Strategy
-from hwb.target import Target
+from hwb.matrix.strategy import Host, Strategy
+from hwb.target import System, Target
+from hwb.workspace import open_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PURE = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n[project]\nname="p"\nversion="1"\n'
+NATIVE = """[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "p"
+version = "1"
+[[tool.setuptools.ext-modules]]
+name = "p"
+sources = ["p.c"]
+"""
 
 
 def planned(identifier: str, strategy: Strategy = Strategy.CONTAINER, **more: Any) -> PlannedTarget:
@@ -40,6 +53,52 @@ def test_what_is_made_here_and_what_is_told() -> None:
     plan = MatrixPlan((one, other), warnings=("careful",))
     assert list(records(plan)) == ["cp312-manylinux_x86_64"]
     assert tell_missing(plan) == ["not made here: cp312-win_amd64: use w", "warning: careful"]
+
+
+def test_what_is_missing_for_one_reason_is_one_line() -> None:
+    plan = MatrixPlan((
+        planned("cp312-manylinux_x86_64"),
+        planned("cp312-win_amd64", Strategy.ELSEWHERE, reason="use w"),
+        planned("cp312-macosx_arm64", Strategy.ELSEWHERE, reason="use m"),
+        planned("cp313-win_amd64", Strategy.ELSEWHERE, reason="use w"),
+    ))  # fmt: skip
+    assert tell_missing(plan) == [
+        "not made here: cp312-win_amd64, cp313-win_amd64: use w",
+        "not made here: cp312-macosx_arm64: use m",
+    ]
+    assert Wanted.of(plan).missing == (
+        ("cp312-win_amd64", "use w"),
+        ("cp312-macosx_arm64", "use m"),
+        ("cp313-win_amd64", "use w"),
+    )
+    assert Wanted.of(plan, whole=False).missing is None
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "made"),
+    [
+        (("release",), PURE, []),
+        (("matrix",), PURE, ["py3-none-any"]),
+        (("build",), NATIVE, []),
+        (("release",), NATIVE, ["cp312-manylinux_x86_64"]),
+        (("release",), "", []),
+    ],
+)
+def test_the_wheels_of_a_run(
+    names: tuple[str, ...], text: str, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "find_host", lambda _settings: Host(System.LINUX, "x86_64", "docker"))
+    monkeypatch.setenv("CIBW_BUILD", "cp312-manylinux_x86_64")
+    (tmp_path / "hwbfile.py").write_text("")
+    if text:
+        (tmp_path / "pyproject.toml").write_text(text)
+    assert list(wanted(open_workspace(str(tmp_path)), names).made) == made
+
+
+def test_a_matrix_needs_a_project(tmp_path: Path) -> None:
+    (tmp_path / "hwbfile.py").write_text("")
+    with pytest.raises(AnalyzeError):
+        wanted(open_workspace(str(tmp_path)), ["matrix"])
 
 
 def test_nothing_that_can_be_made() -> None:

@@ -276,3 +276,24 @@ def test_whether_targets_have_to_be_known(name: str, found: bool) -> None:
         recipe("other", python=("3.11", "3.12"), requires=("first",)),
     )  # fmt: skip
     assert reaches(known, [name], "targets") is found
+
+
+def test_all_targets_means_every_wheel_where_there_are_targets() -> None:
+    known = catalog(
+        recipe("sdist"), recipe("build"), recipe("test", requires=("build",)),
+        recipe("matrix", targets=True, requires=("sdist",)),
+        recipe("publish", requires=("build", "test", "sdist"), all_targets=True),
+        recipe("own", requires=("build",)),
+    )  # fmt: skip
+    targets = ("cp312-a_x", "cp313-a_x")
+    plan = make_plan(known, Request(("publish",), targets=targets))
+    assert plan.ids == ["sdist", "matrix(cp312-a_x)", "matrix(cp313-a_x)", "publish"]
+    assert plan.direct_needs("publish") == ["matrix(cp312-a_x)", "matrix(cp313-a_x)", "sdist"]
+    assert make_plan(known, Request(("publish",))).ids == ["build", "test", "sdist", "publish"], "one wheel is all"
+    assert make_plan(known, Request(("own",), targets=targets)).ids == ["build", "own"], "it did not ask for all"
+
+
+@pytest.mark.parametrize(("requires", "found"), [(("build",), True), (("sdist",), False), ((), False)])
+def test_all_targets_counts_where_a_step_is_required(requires: tuple[str, ...], found: bool) -> None:
+    known = catalog(recipe("build"), recipe("sdist"), recipe("publish", requires=requires, all_targets=True))
+    assert reaches(known, ["publish"], "all_targets") is found

@@ -364,6 +364,17 @@ def test_what_the_index_does_not_serve_is_not_installed(
         stage.session.install_published(file(stage, "x-1-py3-none-any.whl"))
 
 
+def test_every_published_file_is_compared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = file(stage, "x-1-py3-none-any.whl"), file(stage, "x-1.tar.gz")
+    served = {right.name: right.path, wrong.name: None}
+    monkeypatch.setattr(Session, "_index", lambda _self: SimpleNamespace(file=served.get))
+    stage.session.compare_published(right)
+    ((_, said),) = [event for event in stage.events if event[0] == "verdict"]
+    assert (said["name"], said["verdict"], said["detail"]) == (right.name, "verified", "same bytes")
+    with pytest.raises(ConflictError, match=r"the index serves nothing for x-1\.tar\.gz"):
+        stage.session.compare_published(right, wrong)
+
+
 def test_the_published_wheel_comes_from_the_index_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[tuple[str, ...], dict[str, Any]]] = []
     monkeypatch.setattr(Session, "install", lambda _self, *args, **options: calls.append((args, options)))

@@ -195,6 +195,25 @@ def test_a_python_by_name_that_is_missing_is_one_too(read: Read) -> None:
     require_makeable(plan_matrix(NEW, read(), Host(System.LINUX, "x86_64")))
 
 
+@pytest.mark.parametrize(
+    ("build", "lacking"),
+    [
+        ("cp314-manylinux_x86_64", "cp314-manylinux_x86_64"),
+        ("cp314-musllinux_x86_64 cp314-win_amd64", "cp314-musllinux_x86_64"),
+        ("cp314-win_amd64 cp314-manylinux_aarch64", ""),
+        ("cp314-*", ""),
+    ],
+)
+def test_a_wheel_that_the_configuration_spells_out_is_asked_for(build: str, lacking: str, read: Read) -> None:
+    """Where this system could make it; a pattern is a wish for what there is."""
+    plan = plan_matrix(NEW, read(f"[tool.hwb.matrix]\nbuild = '{build}'"), Host(System.LINUX, "x86_64"))
+    if not lacking:
+        require_makeable(plan)
+        return
+    with pytest.raises(MissingError, match=rf"^{lacking} cannot be made here$"):
+        require_makeable(plan)
+
+
 def test_warnings_are_told_once(read: Read, linux: Host) -> None:
     plan = plan_matrix(NEW, read("[tool.cibuildwheel]\nskip = 'cp36-*'\ntest-skip = 'cp37-*'"), linux)
     assert plan.warnings == (
