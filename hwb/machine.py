@@ -15,9 +15,22 @@ if TYPE_CHECKING:
     from hwb.target import Target
     from hwb.workspace import Workspace
 
-__all__ = ["Wanted", "as_record", "find_host", "plan_of", "records", "tell_missing", "wanted"]
+__all__ = [
+    "Wanted",
+    "as_record",
+    "compilers_for",
+    "find_host",
+    "plan_of",
+    "records",
+    "runs_here",
+    "tell_missing",
+    "wanted",
+]
 
+_WINDOWS_PLATFORMS = {"AMD64": "win-amd64", "x86": "win32", "ARM64": "win-arm64"}
 _BINFMT = "/proc/sys/fs/binfmt_misc"
+_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TRAVIS", "CIRCLECI", "APPVEYOR", "AZURE_HTTP_USER_AGENT")
+"""Variables by which cibuildwheel knows a machine of CI."""
 
 
 class Wanted(NamedTuple):
@@ -97,6 +110,7 @@ def find_host(settings: Settings) -> Host:
     """This machine: its system, its engine if one answers, what it emulates, and whose interpreters it has."""
     from dataclasses import replace
 
+    from hwb.context import current
     from hwb.errors import ToolNotFound
     from hwb.isolation.engine import find_engine
     from hwb.target import System
@@ -108,7 +122,8 @@ def find_host(settings: Settings) -> Host:
             engine = find_engine(settings.get("container-engine")).name
         except ToolNotFound:
             pass
-    return replace(plain, engine=engine, emulated=_emulated(), interpreter=_has_interpreter)
+    disposable = any(current().outer_env.get(name, "0").lower() not in ("0", "false", "no", "off", "") for name in _CI)
+    return replace(plain, engine=engine, emulated=_emulated(), interpreter=_has_interpreter, disposable=disposable)
 
 
 def _emulated() -> frozenset[str]:
@@ -130,14 +145,50 @@ def _emulated() -> frozenset[str]:
 def _has_interpreter(target: Target) -> bool:
     from hwb import pythons
     from hwb.errors import InterpreterNotFound
+    from hwb.target import System
 
     if target.implementation != "cpython" or target.free_threaded:
         return False
     try:
-        pythons.find(target.version)
+        found = pythons.find(target.version)
     except InterpreterNotFound:
         return False
-    return True
+    return target.system is not System.WINDOWS or _platform_of(found.path) == _WINDOWS_PLATFORMS[target.arch]
+
+
+def _platform_of(python: str) -> str:
+    """What its wheels are for, as sysconfig says it: on Windows each Python compiles for its own architecture."""
+    from hwb import proc
+
+    asked = [python, "-I", "-c", "import sysconfig; print(sysconfig.get_platform())"]
+    return proc.run(asked, capture=True, quiet=True).text.strip()
+
+
+def compilers_for(target: Target, python: str, outer: Mapping[str, str]) -> dict[str, str]:
+    """Variables for the compilers of macOS and Windows, to be added to `outer` where hooks run for a target with an
+    interpreter; Linux needs none. All of them decide what is built. Raises MissingError where a compiler is missing."""
+    from hwb import proc
+    from hwb.target import System
+
+    if target.system is System.MACOS:
+        from hwb.matrix import macos
+
+        return macos.build_environment(
+            target, outer, python, lambda argv: proc.run(argv, capture=True, quiet=True).text
+        )
+    if target.system is System.WINDOWS:
+        from hwb.isolation import msvc
+
+        return msvc.build_environment(target, _plain_host().arch, outer, msvc.on_windows())
+    return {}
+
+
+def runs_here(target: Target) -> bool:
+    """Whether this machine's own interpreters can import a wheel that was built without a container."""
+    from hwb.matrix.macos import runs_on
+    from hwb.target import System
+
+    return target.system is not System.MACOS or runs_on(target, _plain_host().arch)
 
 
 def records(plan: MatrixPlan) -> dict[str, dict[str, Any]]:
@@ -147,13 +198,12 @@ def records(plan: MatrixPlan) -> dict[str, dict[str, Any]]:
     from hwb.matrix.planning import require_makeable
 
     require_makeable(plan)
-    here = [one for one in plan.targets if one.strategy.value in ("host", "container")]
-    for planned in here:
-        if planned.options.build_frontend_args:
+    for planned in plan.here:
+        if planned.options.build_frontend_args and planned.handed is None:
             what = f"build-frontend args {' '.join(planned.options.build_frontend_args)} are not honoured"
             remedy = 'remove them, or let cibuildwheel build: engine = "cibuildwheel" in [tool.hwb.matrix]'
             raise ConfigError(f"{planned.identifier}: {what}", remedy=remedy)
-    made = {planned.identifier: as_record(planned) for planned in here}
+    made = {planned.identifier: as_record(planned) for planned in plan.here}
     if not made:
         raise NothingToRun("none of the project's wheels can be made here", remedy="hwb matrix --list says where")
     return made
@@ -171,13 +221,14 @@ def tell_missing(plan: MatrixPlan) -> list[str]:
 
 
 def _missing(plan: MatrixPlan) -> list[PlannedTarget]:
-    return [one for one in plan.targets if one.strategy.value not in ("host", "container")]
+    return [one for one in plan.targets if not one.is_makeable]
 
 
 def as_record(planned: PlannedTarget) -> dict[str, Any]:
     """A target as the plain data that a session's specification carries."""
     options = planned.options
-    return {
+    record = {} if planned.handed is None else {"handed": planned.handed.as_dict()}
+    return record | {
         "identifier": planned.identifier,
         "policy": planned.target.policy if planned.target is not None else "",
         "pure": planned.target is None,

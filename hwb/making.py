@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hwb.errors import CommandFailed, ConfigError, HwbError, RepairError
+from hwb.errors import CommandFailed, ConfigError, HwbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hwb.session import Session
     from hwb.target import Target
 
-__all__ = ["Making", "Tests", "repair_here"]
+__all__ = ["Making", "Tests"]
 
 _SOURCES = "/src"
 _NO_NETWORK = "it has no network and cannot write to the image: set network = true for it, or prepare in before-all"
@@ -35,7 +35,7 @@ _NO_NETWORK = "it has no network and cannot write to the image: set network = tr
 class Tests(NamedTuple):
     """How a wheel is tested: by `command`, or by `script`, a text for a shell; both empty: import its modules.
 
-    `before` is a text for a shell, too; `env` are variables of all of them.
+    `before` is a text for a shell, too; `env` are variables of all of them. `skip` says why it is not tested here.
     """
 
     command: str | list[str] = ""
@@ -44,7 +44,7 @@ class Tests(NamedTuple):
     extras: tuple[str, ...] = ()
     before: str = ""
     env: tuple[tuple[str, str], ...] = ()
-    skip: bool = False
+    skip: str = ""
 
 
 class Making:
@@ -54,6 +54,7 @@ class Making:
         self._session = session
         self._record = record
         self.identifier = str(record["identifier"])
+        self._told: dict[Target, dict[str, str]] = {}
 
     @property
     def target(self) -> Target | None:
@@ -75,6 +76,11 @@ class Making:
     def in_container(self) -> bool:
         """Whether hooks and tests run in a container."""
         return bool(self._record["strategy"] == "container")
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether cibuildwheel makes the wheel: it builds, repairs, audits and tests it."""
+        return bool(self._record["strategy"] == "cibuildwheel")
 
     @cached_property
     def room(self) -> Furnished:
@@ -146,11 +152,37 @@ class Making:
 
     def build(self, settings: Mapping[str, str | list[str]], *, cache: bool) -> Artifact:
         """Build the wheel from the run's sdist, as it is before any repair, and record it."""
+        sdist = self._session.artifacts.sdist
+        if self.is_delegated:
+            return self._delegated(sdist, settings)
+        made = [self._built(sdist, part, settings, cache) for part in self._parts]
+        if len(made) == 2:
+            from hwb.repair import host_tool
+            from hwb.repair.universal import fuse_wheels
+
+            made = [fuse_wheels(made[0], made[1], self.folder("fused"), host_tool)]
+        return self._session.emit(made[0], parent=sdist.sha256)
+
+    @property
+    def _parts(self) -> Sequence[Target | None]:
+        """What is built by itself: the target, or its halves where the backend compiles for one architecture only."""
+        from hwb.project import read_project
+        from hwb.repair.universal import builds_both
+
+        target = self.target
+        if target is None or target.arch != "universal2":
+            return (target,)
+        from hwb.matrix.macos import halves
+
+        backend = read_project(self._session.root).build_system.backend
+        return (target,) if builds_both(backend) else halves(target)
+
+    def _built(self, sdist: Artifact, part: Target | None, settings: Mapping[str, str | list[str]], cache: bool) -> str:
         from hwb.builder.engine import build_project
         from hwb.builder.options import BuildOptions
 
-        sdist = self._session.artifacts.sdist
-        with self._variables() as names, self._unpacked(sdist) as source:
+        name = self.identifier if part is None else part.identifier
+        with self._variables(part) as names, self._unpacked(sdist, name) as source:
             self._before_build()
             options = BuildOptions(
                 (self.interpreter,),
@@ -160,28 +192,56 @@ class Making:
                 env_pass=(*self._session.config.get("build")["env-pass"], *names),
                 room=self.room if self.in_container else None,
             )
-            built: Built = build_project(source, self.folder("built"), options)
+            built: Built = build_project(source, self.folder(f"built-{name}"), options)
         self._session.log("%s", built.why)
-        return self._session.emit(built.wheels[0], parent=sdist.sha256)
+        return str(built.wheels[0])
+
+    def _delegated(self, sdist: Artifact, settings: Mapping[str, str | list[str]]) -> Artifact:
+        """cibuildwheel's wheel, in the output directory; it is tested if a test-command was configured."""
+        from hwb.artifacts import write_manifest
+        from hwb.builder.hook_env import chosen
+        from hwb.delegate import delegate_wheel
+        from hwb.delivering import place
+        from hwb.matrix.handing_over import HandedOver, with_passed, with_settings
+
+        session, target = self._session, self.target
+        assert target is not None
+        names = chosen(session._context.outer_env, session.config.get("build")["env-pass"])
+        handed = with_passed(with_settings(HandedOver.of(self._record["handed"]), settings), names)
+        made = delegate_wheel(handed, target, sdist.path, self.folder("built"))
+        wheel = place(session, made, session.output_dir, parent=sdist.sha256)
+        if self._is_tested:
+            session.verdict(wheel, "tested", "by cibuildwheel")
+        write_manifest(session.output_dir, session._services.ledger, {})
+        return wheel
+
+    @property
+    def _is_tested(self) -> bool:
+        """Whether cibuildwheel tests it: a wheel that fails is none."""
+        return bool(self.options.test_command) and not self.options.test_skip
+
+    @property
+    def _why_untested(self) -> str:
+        if self._is_tested:
+            return "cibuildwheel has done that"
+        return "test-skip" if self.options.test_skip else "no test-command tells cibuildwheel how"
 
     @contextmanager
-    def _unpacked(self, sdist: Artifact) -> Iterator[Any]:
+    def _unpacked(self, sdist: Artifact, name: str) -> Iterator[Any]:
         from hwb.builder.options import Source
         from hwb.source import parse_source, resolve_source
 
         with resolve_source(parse_source(sdist.path), offline=True) as found:
-            identity = f"{self._session.root}|{self.identifier}"
+            identity = f"{self._session.root}|{name}"
             yield Source(str(found.local_path), identity, vcs=False, is_sdist=True)
 
-    def _evaluated(self, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """The environment after assignments, in the place where the wheel is tested."""
+    def _evaluated(self, pairs: Sequence[tuple[str, str]], more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment with `more` and after assignments, in the place where the wheel is tested."""
         from hwb import proc
         from hwb.matrix.environment import evaluate
 
-        if not pairs:
-            return {}
         session = self._session
-        outer = self.room.environ if self.in_container else session._context.outer_env
+        outer = {**(self.room.environ if self.in_container else session._context.outer_env), **(more or {})}
 
         def command(text: str, environ: Mapping[str, str]) -> str:
             if self.in_container:
@@ -191,17 +251,29 @@ class Making:
         return evaluate(pairs, outer, command)
 
     @contextmanager
-    def _variables(self) -> Iterator[tuple[str, ...]]:
-        """On this machine: the target's variables in the environment of the block; their names."""
+    def _variables(self, part: Target | None = None) -> Iterator[tuple[str, ...]]:
+        """On this machine: the target's variables, and its compiler's, in the environment of the block; their names."""
         from hwb.context import current, use
 
         pairs = self.options.environment
-        if self.in_container or not pairs:
+        compilers = self._compilers(part or self.target)
+        if self.in_container or not (pairs or compilers):
             yield ()
             return
-        names = tuple(dict.fromkeys(name for name, _ in pairs))
-        with use(current().but(outer_env=self._evaluated(pairs))):
+        names = tuple(dict.fromkeys((*compilers, *(name for name, _ in pairs))))
+        with use(current().but(outer_env=self._evaluated(pairs, compilers))):
             yield names
+
+    def _compilers(self, target: Target | None) -> dict[str, str]:
+        """What the compilers of macOS and Windows are told. Raises MissingError where there are none."""
+        from hwb.machine import compilers_for
+
+        if target is None or self.in_container:
+            return {}
+        if target not in self._told:  # to ask takes seconds on Windows
+            outer = self._session._context.outer_env
+            self._told[target] = compilers_for(target, self.interpreter.path, outer)
+        return self._told[target]
 
     def _before_build(self) -> None:
         text = self.options.before_all
@@ -240,10 +312,13 @@ class Making:
 
     def repair(self) -> Artifact:
         """Give the session's wheel its final tag, put it into the output directory, and record that it replaces it."""
+        from hwb.delivering import deliver
         from hwb.repair import repair_wheels
         from hwb.repair.tools import host_tool
 
         wheel = self.wheel
+        if self.is_delegated:
+            return wheel
         folder, source = self.folder("repaired"), wheel.path
         if self.in_container:
             folder = os.path.join(self.room.area, f"repaired-{self.identifier}")
@@ -257,14 +332,14 @@ class Making:
             for library in done.bundled:
                 self._session.log("bundled %s  sha256 %s", library.name, library.sha256)
             made = done.path
-        return self._delivered(wheel, made)
+        return deliver(self._session, wheel, made, self._session.output_dir)
 
     def _repair_options(self) -> RepairOptions:
         from hwb.repair import RepairOptions
 
         policy = str(self._record["policy"])
         if policy.startswith("macosx_"):
-            policy = policy.removeprefix("macosx_").replace("_", ".")
+            policy = self._compilers(self.target)["MACOSX_DEPLOYMENT_TARGET"]
         abi3 = "-abi3-" in self.wheel.name
         return RepairOptions(policy=policy, pure=True, audit=abi3 and self.options.audit)
 
@@ -290,15 +365,17 @@ class Making:
             raise HwbError(what, remedy="have it leave exactly one, or remove the command: hwb repairs by itself")
         return os.path.join(folder, found[0])
 
-    def _delivered(self, wheel: Artifact, made: str) -> Artifact:
-        return _deliver(self._session, wheel, made, self._session.output_dir)
-
     def provide(self) -> None:
-        """Give the session an environment of the target's Python, in the container if the wheel is built in one."""
+        """Give the session an environment of the target's Python, in the container if the wheel is built in one.
+
+        Where cibuildwheel makes the wheel there is none: no Python of the target need be here.
+        """
         from hwb.inside import Inside
         from hwb.isolation.foreign import ForeignPython
         from hwb.isolation.venv import make_venv
 
+        if self.is_delegated:
+            return
         session, interpreter = self._session, self.interpreter
         if isinstance(interpreter, ForeignPython):
             session._enter(Inside(self.room, interpreter, session.root))
@@ -308,7 +385,11 @@ class Making:
 
     def tests(self, plain: Tests) -> Tests:
         """What the project's matrix says of testing this target, else `plain`."""
+        if self.is_delegated:
+            return Tests(skip=self._why_untested)
         options, wheel = self.options, {"wheel": self.wheel.path}
+        if skip := "test-skip" if options.test_skip else self._why_foreign():
+            return Tests(skip=skip)
         script = self._filled(options.test_command, wheel)
         if script and options.test_sources:
             script = f"{self._copying(options.test_sources)} && {{ {script}\n}}"
@@ -320,8 +401,13 @@ class Making:
             options.test_extras,
             self._filled(options.before_test, wheel),
             tuple((name, environ[name]) for name in dict.fromkeys(name for name, _ in options.test_environment)),
-            skip=options.test_skip,
         )
+
+    def _why_foreign(self) -> str:
+        from hwb.machine import runs_here
+
+        foreign = None if self.in_container else self.target
+        return "" if foreign is None or runs_here(foreign) else f"it is for {foreign.arch}"
 
     def _grouped(self, names: Sequence[str]) -> tuple[str, ...]:
         """The requirements of dependency groups (PEP 735)."""
@@ -362,41 +448,3 @@ def _settings(pairs: Sequence[tuple[str, str]]) -> dict[str, str | list[str]]:
         before = found.get(name)
         found[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
     return found
-
-
-def repair_here(session: Session) -> list[Artifact]:
-    """Repair every platform wheel of a run on this machine, to the oldest system that its code proves (C-11).
-
-    One that cannot be repaired stays as it is, with a warning: it works here, and no registry but `local` takes it.
-    """
-    from hwb.repair import RepairOptions, repair_wheels
-
-    made = []
-    folder = os.path.join(session._spec.run_dir, "wheels", "repaired")
-    for wheel in session.artifacts.wheels:
-        if wheel.name.endswith("-any.whl"):
-            continue
-        try:
-            (done,) = repair_wheels([wheel.path], folder, RepairOptions())
-        except RepairError as error:
-            session.warn("%s stays for this machine only: %s", wheel.name, error.what)
-            continue
-        made.append(_deliver(session, wheel, done.path, os.path.dirname(wheel.path)))
-    return made
-
-
-def _deliver(session: Session, wheel: Artifact, made: str, folder: str) -> Artifact:
-    """Put a file into the output directory; a wheel there that it replaces goes."""
-    from hwb.artifacts import write_manifest
-    from hwb.fs import atomic_path, copy_file
-
-    final = os.path.join(folder, os.path.basename(made))
-    os.makedirs(folder, exist_ok=True)
-    with atomic_path(final) as temporary:
-        copy_file(made, str(temporary))
-    artifact = session.emit(final, parent=wheel.sha256)
-    session._services.ledger.replaces(wheel.sha256, artifact.sha256)
-    if os.path.dirname(wheel.path) == folder and final != wheel.path:
-        os.unlink(wheel.path)
-    write_manifest(folder, session._services.ledger, {})
-    return artifact

@@ -151,7 +151,7 @@ class Session(CommandSession):
         if self._making is not None:
             with self._finalisable():
                 return [self._making.repair()]
-        from hwb.making import repair_here
+        from hwb.delivering import repair_here
 
         with self._finalisable():
             return repair_here(self)

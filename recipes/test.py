@@ -12,7 +12,7 @@ def test(session: hwb.Session) -> None:
     """Install the wheel with its dependencies, then run the configured tests, else import all its modules."""
     wheel, tests = session.artifacts.wheel, session.tests
     if tests.skip:
-        session.log("%s is not tested here: test-skip", wheel.name)
+        session.log("%s is not tested here: %s", wheel.name, tests.skip)
         return
     extras = f"[{','.join(tests.extras)}]" if tests.extras else ""
     session.install(f"{wheel.path}{extras}", *tests.requires)

@@ -21,7 +21,7 @@ FLOORS = (
     "config source fetch git digest snapshot project analysis target pythons artifacts store index pruning",
     "wheel isolation screen demo version matrix",
     "builder registry repair",
-    "declare loader plan spec commands session script workspace machine making inside",
+    "declare loader plan spec commands session script workspace machine delivering making delegate inside",
     "runner",
     "cli __main__ __init__",
 )

@@ -1,7 +1,7 @@
 """Which exact files, by their hashes, are the tools that hwb runs in environments of its own?
 
 The text files beside this one are made by `.ci/make_locks.py` from named requirements, for every platform and every
-Python from 3.9 on; nothing else is installed into a tool's environment.
+Python from 3.9 on (cibuildwheel's: from 3.11, which it needs); nothing else is installed into a tool's environment.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from hwb.target import System
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["FRONTENDS", "TargetOptions", "image_option", "target_options"]
+__all__ = ["FRONTENDS", "TargetOptions", "engine_of", "image_option", "target_options"]
 
 FRONTENDS = ("hwb", "build", "build[uv]", "uv", "pip", "pyodide-build")
 
@@ -64,6 +64,11 @@ class TargetOptions:
             for name, value in found.items()
             if value != getattr(plain, name)
         }
+
+
+def engine_of(layers: Sequence[Layer], identifier: str) -> str:
+    """Who builds a wheel: `hwb` or `cibuildwheel`."""
+    return look_up("engine", layers, identifier).text or "hwb"
 
 
 def image_option(family: str, arch: str) -> str:

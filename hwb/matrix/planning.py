@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hwb.errors import MissingError, UsageError
 from hwb.matrix.cibuildwheel import refuse_what_is_not_honoured, warnings
+from hwb.matrix.handing_over import HandedOver, told
 from hwb.matrix.known import Image, architectures, default_policy, image, pythons
 from hwb.matrix.layers import Layer, look_up, near
-from hwb.matrix.options import TargetOptions, target_options
+from hwb.matrix.macos import DEPLOYMENT_TARGET
+from hwb.matrix.options import TargetOptions, engine_of, target_options
 from hwb.matrix.selection import (
     Selected,
     Skipped,
@@ -33,8 +35,6 @@ __all__ = ["PURE", "Host", "MatrixPlan", "PlannedTarget", "ProjectFacts", "Strat
 PURE = "py3-none-any"
 """The tag of the one wheel of a project without extension modules."""
 DEFAULT_SYSTEMS = (System.LINUX, System.MACOS, System.WINDOWS)
-DEPLOYMENT_TARGET = "11.0"
-"""The oldest macOS that wheels are for where nobody says another."""
 
 
 class ProjectFacts(NamedTuple):
@@ -50,7 +50,8 @@ class PlannedTarget:
     """One wheel. `target` is None for a pure wheel; `image` is a full reference, empty where no container is used.
 
     `reason` says in words why it is left to cibuildwheel or to another machine, and where. `requested`: the command
-    line, or `build` with its full name, asked for what this machine lacks.
+    line, or `build` with its full name, asked for what this machine lacks. `handed`: what cibuildwheel is told, where
+    it makes the wheel.
     """
 
     identifier: str
@@ -60,6 +61,12 @@ class PlannedTarget:
     image: str = ""
     reason: str = ""
     requested: bool = False
+    handed: HandedOver | None = None
+
+    @property
+    def is_makeable(self) -> bool:
+        """Whether this machine can make it, with cibuildwheel's help or without."""
+        return self.strategy in (Strategy.HOST, Strategy.CONTAINER) or self.handed is not None
 
     @property
     def platform(self) -> str:
@@ -78,7 +85,7 @@ class MatrixPlan:
     @property
     def here(self) -> tuple[PlannedTarget, ...]:
         """Those that this machine can make."""
-        return tuple(planned for planned in self.targets if planned.strategy is not Strategy.ELSEWHERE)
+        return tuple(planned for planned in self.targets if planned.is_makeable)
 
 
 def plan_matrix(
@@ -179,20 +186,23 @@ class _Planning:
 
     def _planned(self, selected: Selected, system: System, layers: Sequence[Layer]) -> PlannedTarget:
         target = Target.of(selected.python.identifier)
-        choice = choose(target, self.host, self.configuration.own.engine)
+        choice = choose(target, self.host, engine_of(layers, target.identifier))
         if choice.strategy in (Strategy.HOST, Strategy.CONTAINER):
             refuse_what_is_not_honoured(layers, target.identifier)
         options = target_options(layers, system, target.identifier, target.family, target.arch)
         found = self._image(target, options, selected)
         policy = self._policy(target, options, selected, found, choice)
+        target = Target(target.python, target.family, target.arch, policy)
+        delegated = choice.strategy is Strategy.CIBUILDWHEEL and choice.axis == ""
         return PlannedTarget(
             target.identifier,
-            Target(target.python, target.family, target.arch, policy),
+            target,
             options,
             choice.strategy,
             found.reference if choice.strategy in (Strategy.CONTAINER, Strategy.CIBUILDWHEEL) else "",
             choice.reason,
             self._is_requested(choice, target, layers),
+            told(layers, target, found.reference, self.host.engine or "") if delegated else None,
         )
 
     def _image(self, target: Target, options: TargetOptions, selected: Selected) -> Image:
@@ -225,7 +235,7 @@ class _Planning:
 
         A configuration is shared by machines of several systems: on Linux one that names Windows wheels is no error.
         """
-        if choice.strategy is not Strategy.ELSEWHERE:
+        if not choice.axis:
             return False
         named = {
             "python": bool(self.wish.python),

@@ -33,7 +33,8 @@ def _none(_: Target) -> bool:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Host:
     """The machine that plans: `arch` as its system says it, `engine` what answers (`docker`; None without any),
-    `emulated` the foreign Linux architectures it can run, `interpreter` whether a target's Python is installed.
+    `emulated` the foreign Linux architectures it can run, `interpreter` whether a target's Python is installed, and
+    whether it is `disposable`, a machine of CI, where cibuildwheel installs CPython for macOS system-wide.
     """
 
     system: System
@@ -41,10 +42,12 @@ class Host:
     engine: str | None = None
     emulated: frozenset[str] = frozenset()
     interpreter: Callable[[Target], bool] = field(default=_none)
+    disposable: bool = False
 
 
 class Choice(NamedTuple):
-    """A strategy, why it is not an own build, and which axis (`python`, `platform`, `arch`) is at fault elsewhere."""
+    """A strategy, why it is not an own build, and which axis (`python`, `platform`, `arch`) is at fault where hwb does
+    not make it: elsewhere, and where cibuildwheel has to be run by hand."""
 
     strategy: Strategy
     reason: str = ""
@@ -105,7 +108,10 @@ def choose(target: Target, host: Host, engine: str) -> Choice:
 
 def _delegated(target: Target, host: Host) -> Choice:
     if host.system in _DELEGATED_ON[target.system]:
-        return Choice(Strategy.CIBUILDWHEEL, f"cibuildwheel has what {_SPOKEN[target.system]} needs")
+        what = f"cibuildwheel has what {_SPOKEN[target.system]} needs"
+        if target.system is System.PYODIDE:
+            return Choice(Strategy.CIBUILDWHEEL, what)
+        return Choice(Strategy.CIBUILDWHEEL, f"{what}: run cibuildwheel --only with that name yourself", "platform")
     return _elsewhere(target, f"{_SPOKEN[target.system]} wheels are not made on {_SPOKEN[host.system]}", "platform")
 
 
@@ -141,9 +147,10 @@ def _desktop(target: Target, host: Host) -> Choice:
         return _elsewhere(target, f"{target.arch} cannot be made on {host.arch}", "arch")
     if host.interpreter(target):
         return Choice(Strategy.HOST)
-    return Choice(
-        Strategy.CIBUILDWHEEL, f"there is no {target.python} for {target.arch} here; cibuildwheel installs it"
-    )
+    lacking = f"there is no {target.python} for {target.arch} here"
+    if target.system is System.MACOS and target.implementation == "cpython" and not host.disposable:
+        return Choice(Strategy.ELSEWHERE, f"{lacking}: install it, cibuildwheel does that on machines of CI", "python")
+    return Choice(Strategy.CIBUILDWHEEL, f"{lacking}; cibuildwheel installs it")
 
 
 def _windows_can(target: Target, host: Host) -> bool:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "Exclusion", "Own", "own_layers", "python_tags", "read_file", "read_own"]
 
 ENGINES = ("hwb", "cibuildwheel")
+"""Who builds a wheel."""
 _TABLES = (System.LINUX, System.MACOS, System.WINDOWS)
-_PER_TARGET = [name for name in OPTIONS if name not in SELECTION] + ["manylinux", "musllinux", "network"]
-_TOP = ["engine", "python", "build", "skip", "test-skip", "enable", "exclude", "overrides", "inherit", *_PER_TARGET]
+_PER_TARGET = [name for name in OPTIONS if name not in SELECTION] + ["manylinux", "musllinux", "network", "engine"]
+_TOP = ["python", "build", "skip", "test-skip", "enable", "exclude", "overrides", "inherit", *_PER_TARGET]
 _EXTRA = {
     System.LINUX: ("architectures",),
     System.MACOS: ("architectures", "universal2", "deployment-target"),
@@ -42,8 +43,6 @@ class Exclusion(NamedTuple):
 class Own(NamedTuple):
     """The table after its own checks; `tables` are the raw values by system, None for what stands above them."""
 
-    engine: str = "hwb"
-    engine_where: str = ""
     python: tuple[str, ...] = ()
     python_where: str = ""
     exclude: tuple[Exclusion, ...] = ()
@@ -101,15 +100,10 @@ def read_own(table: Mapping[str, Any], places: Places) -> Own:
     for name in table:
         if name not in names:
             raise ConfigError(f"unknown option {name!r} in {NAME}", where=places.of(name), remedy=near(name, names))
-    engine = table.get("engine", "hwb")
-    if engine not in ENGINES:
-        raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}", where=places.of("engine"))
     tables: dict[System | None, Mapping[str, Any]] = {None: table}
     tables.update({system: _inner(table, system, places) for system in _TABLES})
     macos = tables[System.MACOS]
     return Own(
-        engine,
-        places.of("engine") if "engine" in table else "",
         _pythons(table.get("python", []), places.of("python")),
         places.of("python") if "python" in table else "",
         tuple(_exclusions(table.get("exclude", []), places)),
@@ -236,6 +230,8 @@ def _architectures(value: Any, own: Own, system: System, where: str) -> Layer:
 def _normal(layer: Layer) -> Layer:
     """`manylinux = "2_28"` becomes the image of every architecture that has no image of its own in the same place."""
     values, aliases = dict(layer.values), {}
+    if (engine := values.get("engine", ENGINES[0])) not in ENGINES:
+        raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}", where=layer.place("engine"))
     for family in ("manylinux", "musllinux"):
         if family in values:
             policy = _policy(family, values.pop(family), layer.place(family))

@@ -17,6 +17,7 @@ import pytest
 from hwb.config import Settings
 from hwb.matrix.configuration import read_configuration
 from hwb.matrix.environment import evaluate
+from hwb.matrix.handing_over import told
 from hwb.matrix.known import default_policy, image
 from hwb.matrix.layers import REPAIRS
 from hwb.matrix.options import target_options
@@ -101,6 +102,44 @@ def test_real_projects_get_the_same_wheels_and_options(name: str, cibuildwheel: 
         assert chosen(folder, system, environ) == answer["identifiers"], system
         for identifier, row in answer["options"].items():
             assert mine(folder, system, environ, identifier) == normal(row), identifier
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_what_cibuildwheel_is_told_means_what_was_configured(name: str, cibuildwheel: Path, tmp_path: Path) -> None:
+    """Variables alone, and beside the project's own configuration, give each target the same."""
+    text, environ = (DATA / f"{name}.toml").read_text(encoding="utf-8"), VARIABLES.get(name, {})
+    folder, bare = project(tmp_path / name, text), project(tmp_path / "bare", CONFIGURED.sub("", text))
+    asked = [{"folder": str(folder), "platform": system, "environ": environ, "options": True} for system in SYSTEMS]
+    wanted: list[Answer] = []
+    jobs: list[Answer] = []
+    for job, answer in zip(asked, ask(cibuildwheel, asked)):
+        layers = read_configuration(str(folder), Settings(), environ).layers(SYSTEMS[job["platform"]])
+        for one in random.Random(0).sample(list(answer["options"]), min(4, len(answer["options"]))):
+            environ_told = variables(layers, one)
+            found = answer["options"][one]
+            wanted += 2 * [{**found, "image": environ_told.get(image_variable(one), "")}]
+            jobs += [{**job, "folder": str(at), "environ": environ_told, "of": [one]} for at in (folder, bare)]
+    assert jobs
+    for job, answer, right in zip(jobs, ask(cibuildwheel, jobs), wanted):
+        assert answer["options"] == {job["of"][0]: right}, job["folder"]
+
+
+CONFIGURED = re.compile(
+    r"^\[\[?tool\.cibuildwheel\b.*?(?=^\[\[?(?!tool\.cibuildwheel\b)[a-z]|\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def image_variable(identifier: str) -> str:
+    target = Target.of(identifier)
+    return f"CIBW_{target.family}_{target.arch}_IMAGE".upper()
+
+
+def variables(layers: Any, identifier: str) -> dict[str, str]:
+    target = Target.of(identifier)
+    found = target_options(layers, target.system, identifier, target.family, target.arch)
+    linux = target.system is System.LINUX
+    asked = image(found.image or default_policy(target.family, target.arch), target.arch).reference if linux else ""
+    return dict(told(layers, target, asked, "docker").variables)
 
 
 def normal(row: Answer) -> Answer:

@@ -11,11 +11,24 @@ import pytest
 
 from hwb import machine
 from hwb.config import Settings
+from hwb.context import Context, use
 from hwb.errors import AnalyzeError, ConfigError, MissingError, NothingToRun, ToolNotFound
-from hwb.machine import Wanted, as_record, find_host, plan_of, records, tell_missing, wanted
+from hwb.machine import (
+    Wanted,
+    as_record,
+    compilers_for,
+    find_host,
+    plan_of,
+    records,
+    runs_here,
+    tell_missing,
+    wanted,
+)
+from hwb.matrix.handing_over import HandedOver
 from hwb.matrix.options import TargetOptions
 from hwb.matrix.planning import MatrixPlan, PlannedTarget
 from hwb.matrix.strategy import Host, Strategy
+from hwb.pythons import Interpreter
 from hwb.target import System, Target
 from hwb.workspace import open_workspace
 
@@ -118,6 +131,18 @@ def test_arguments_of_a_front_end_are_not_honoured() -> None:
         records(MatrixPlan((one,)))
 
 
+def test_what_cibuildwheel_makes_is_made_here() -> None:
+    told = HandedOver("cp312-manylinux_x86_64", {"CIBW_TEST_COMMAND": "t"}, ("A",), "docker")
+    options = TargetOptions(build_frontend="build", build_frontend_args=("--no-isolation",))
+    target = Target.of("cp312-manylinux_x86_64")
+    one = PlannedTarget("cp312-manylinux_x86_64", target, options, Strategy.CIBUILDWHEEL, handed=told)
+    other = planned("cp312-android_x86_64", Strategy.CIBUILDWHEEL, reason="run it")
+    plan = MatrixPlan((one, other))
+    (record,) = records(plan).values()
+    assert HandedOver.of(json.loads(json.dumps(record))["handed"]).as_dict() == told.as_dict()
+    assert tell_missing(plan) == ["not made here: cp312-android_x86_64: run it"]
+
+
 def test_a_pure_project_asks_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwb.isolation.engine.find_engine", lambda wanted: pytest.fail("asked"))
     (tmp_path / "pyproject.toml").write_text(
@@ -125,6 +150,15 @@ def test_a_pure_project_asks_no_engine(tmp_path: Path, monkeypatch: pytest.Monke
     )
     plan = plan_of(str(tmp_path), Settings(), {})
     assert [one.identifier for one in plan.targets] == ["py3-none-any"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "disposable"), [({}, False), ({"CI": "false"}, False), ({"CI": "true"}, True), ({"TRAVIS": "x"}, True)]
+)
+def test_a_machine_of_ci(environ: dict[str, str], disposable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_plain_host", lambda: Host(System.MACOS, "arm64"))
+    with use(Context(outer_env=environ)):
+        assert find_host(Settings()).disposable is disposable
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="engines are asked on Linux")
@@ -139,6 +173,30 @@ def test_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.interpreter(Target.of(f"{minor}-manylinux_x86_64"))
     for identifier in ("cp399-manylinux_x86_64", f"{minor}t-manylinux_x86_64", "pp311-manylinux_x86_64"):
         assert not host.interpreter(Target.of(identifier)), identifier
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for an interpreter")
+def test_on_windows_each_python_is_for_one_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "python"
+    path.write_text("#!/bin/sh\necho win-amd64\n")
+    path.chmod(0o755)
+    monkeypatch.setattr("hwb.pythons.find", lambda version: Interpreter(str(path), f"{version}.1", "cpython", "test"))
+    has = machine._has_interpreter
+    assert [arch for arch in ("win32", "win_amd64", "win_arm64") if has(Target.of(f"cp312-{arch}"))] == ["win_amd64"]
+
+
+def test_what_compilers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_plain_host", lambda: Host(System.WINDOWS, "AMD64"))
+    assert compilers_for(Target.of("cp312-manylinux_x86_64"), "python", {}) == {}
+    assert compilers_for(Target.of("cp312-win_amd64"), "python", {"CC": "clang"}) == {}
+    found = compilers_for(Target.of("cp312-macosx_arm64", "macosx_11_0"), sys.executable, {"SDKROOT": "/sdk"})
+    assert (found["ARCHFLAGS"], found["SDKROOT"]) == ("-arch arm64", "/sdk")
+
+
+def test_which_wheels_can_be_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_plain_host", lambda: Host(System.MACOS, "arm64"))
+    identifiers = ("macosx_arm64", "macosx_universal2", "macosx_x86_64", "win_amd64")
+    assert [runs_here(Target.of(f"cp312-{one}")) for one in identifiers] == [True, True, False, True]
 
 
 def test_what_the_kernel_emulates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What does cibuildwheel answer to many questions in one process? Run by the Python of an environment that has it.
 
 Reads a JSON list of `{"folder", "platform", "environ", "options"}`; writes a list of `{"identifiers", "options"}`, or of
-`{"error"}`. `options` asks for the merged options of every identifier too.
+`{"error"}`. `options` asks for the merged options of every identifier too, or of those that `of` lists.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def answer(job: dict) -> dict:
         except SystemExit as ended:
             if ended.code not in (None, 0):
                 return {"error": out.getvalue() + err.getvalue()}
-    found = out.getvalue().split()
+    found = job.get("of") or out.getvalue().split()
     return {"identifiers": found, "options": merged(job, found) if job.get("options") else {}}
 
 

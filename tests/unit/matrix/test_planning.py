@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,6 +160,17 @@ def test_what_hwb_does_not_honour_counts_where_hwb_builds(read: Read, linux: Hos
     assert {planned.strategy for planned in delegated.targets} == {Strategy.CIBUILDWHEEL}
     assert delegated.targets[0].reason == 'engine = "cibuildwheel"'
     assert delegated.targets[0].image
+    assert delegated.here == delegated.targets
+
+
+def test_each_target_may_have_an_engine_of_its_own(read: Read, linux: Host) -> None:
+    text = "[tool.hwb.matrix.linux]\nengine = 'cibuildwheel'\n[[tool.hwb.matrix.overrides]]\nselect = '*-musllinux_*'\nengine = 'hwb'"
+    plan = plan_matrix(NEW, read(text), linux, platform="linux", python="3.14", arch="x86_64")
+    first, second = plan.targets
+    assert (first.strategy, second.strategy) == (Strategy.CIBUILDWHEEL, Strategy.CONTAINER)
+    assert second.handed is None
+    assert first.handed is not None
+    assert first.handed.variables["CIBW_MANYLINUX_X86_64_IMAGE"] == first.image
 
 
 @pytest.mark.parametrize(
@@ -168,6 +180,7 @@ def test_what_hwb_does_not_honour_counts_where_hwb_builds(read: Read, linux: Hos
         ({"arch": "s390x", "python": "3.14"}, "cp314-manylinux_s390x, cp314-musllinux_s390x"),
         ({"platform": "linux/s390x", "python": "3.14"}, "cp314-manylinux_s390x, cp314-musllinux_s390x"),
         ({"only": "cp314-win32"}, "cp314-win32"),
+        ({"only": "cp314-android_x86_64"}, "cp314-android_x86_64"),
     ],
 )
 def test_what_is_asked_for_and_cannot_be_made_is_an_error(
@@ -178,7 +191,7 @@ def test_what_is_asked_for_and_cannot_be_made_is_an_error(
         require_makeable(plan)
     assert caught.value.exit_code == 3
     assert "hwb matrix --list" in caught.value.remedy
-    assert "use " in caught.value.detail
+    assert re.search("use |run cibuildwheel --only ", caught.value.detail)
 
 
 def test_the_error_names_what_can_be_made(read: Read, linux: Host) -> None:
@@ -239,4 +252,5 @@ def test_other_systems_are_planned_when_asked_for(read: Read, linux: Host) -> No
         "pyodide",
         "android",
     }
+    assert {planned.identifier.partition("-")[2] for planned in plan.here} == {"pyodide_wasm32"}
     assert {planned.strategy for planned in plan.targets} == {Strategy.CIBUILDWHEEL}

@@ -48,7 +48,7 @@ def test_the_documented_table(read: Read) -> None:
     configuration = read(DOCUMENTED)
     own = configuration.own
     assert (own.python, own.python_where) == (("cp310", "cp311", "cp312", "cp313"), "pyproject.toml:3")
-    assert (own.universal2, own.deployment_target, own.engine) == (True, "12.3", "hwb")
+    assert (own.universal2, own.deployment_target) == (True, "12.3")
     assert own.exclude == (Exclusion("cp310", WINDOWS, "arm64", "pyproject.toml:17"),)
     assert look_up("archs", configuration.layers(LINUX)) == ("x86_64 aarch64", "pyproject.toml:6")
     assert look_up("archs", configuration.layers(MACOS)).text == "x86_64 arm64 universal2"
@@ -109,6 +109,8 @@ def test_python_tags(text: str, tags: list[str]) -> None:
         ("pythn = []", "unknown option 'pythn'", 2),
         ("archs = 'all'", "unknown option 'archs'", 2),
         ("engine = 'make'", "engine must be one of", 2),
+        ("[tool.hwb.matrix.linux]\nengine = 'make'", "engine must be one of", 3),
+        ("[[tool.hwb.matrix.overrides]]\nselect = '*'\nengine = 1", "engine must be one of", 4),
         ("python = 3", "python must be a list", 2),
         ("python = ['3']", "'3' is no Python", 2),
         ("linux = 1", "linux must be a table", 2),
