@@ -6,9 +6,10 @@ The directories where interpreters live are looked into; nothing is run, version
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,15 +18,18 @@ __all__ = [
     "SOURCES",
     "Candidate",
     "base_executable",
+    "downloads_dir",
     "is_shim",
     "numbers",
     "running_candidate",
     "running_executable",
+    "running_flags",
     "scan",
 ]
 
-SOURCES = ("running", "uv", "pyenv", "mise", "asdf", "PATH", "system", "opt", "registry")
-"""Where a candidate was seen, in the order of preference."""
+SOURCES = ("running", "uv", "pyenv", "mise", "asdf", "PATH", "system", "opt", "registry", "hwb")
+"""Where a candidate was seen, in the order of preference; what hwb downloaded itself comes last."""
+_NAMES = ("python", "pypy", "graalpy")
 _SYSTEM_DIRS = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
 _KEG_DIRS = ("/opt/homebrew/opt", "/usr/local/opt")
 _FRAMEWORKS = "/Library/Frameworks/Python.framework/Versions"
@@ -34,11 +38,16 @@ _OPT_PYTHON = "/opt/python"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An executable that is probably a CPython; `version` is what names tell (partial for links and prereleases)."""
+    """An executable that is probably a Python; `version` is what names tell (partial for links and prereleases).
+
+    `flags` are the ABI's: "t" is free-threaded, "d" a debug build; names do not always tell them.
+    """
 
     path: str
     version: tuple[int, ...]
     source: str
+    implementation: str = "cpython"
+    flags: str = ""
 
 
 def scan(environ: Mapping[str, str] | None = None) -> list[Candidate]:
@@ -59,8 +68,8 @@ def _looked_up(env: Mapping[str, str]) -> Iterator[Candidate]:
     own = running_candidate()
     if own is not None:
         yield own
-    for source, directory, prefix in _version_dirs(env, home):
-        yield from _installs(directory, source, prefix)
+    for source, directory in _version_dirs(env, home):
+        yield from _installs(directory, source)
     for directory in env.get("PATH", "").split(os.pathsep):
         if directory and not _holds_shims(directory):
             yield from _executables(directory, "PATH")
@@ -73,81 +82,124 @@ def _looked_up(env: Mapping[str, str]) -> Iterator[Candidate]:
     yield from _installs(_OPT_PYTHON, "opt")
     if sys.platform == "win32":
         yield from _registered()
+    yield from _installs(downloads_dir(), "hwb")
 
 
-def _version_dirs(env: Mapping[str, str], home: str) -> Iterator[tuple[str, str, str]]:
-    """(source, directory with one subdirectory per version, what their names begin with)."""
+def _version_dirs(env: Mapping[str, str], home: str) -> Iterator[tuple[str, str]]:
+    """(source, directory with one subdirectory per version)."""
     data = env.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
     if sys.platform == "win32":
         uv = os.path.join(env.get("APPDATA") or os.path.join(home, "AppData", "Roaming"), "uv", "data", "python")
     else:
         uv = os.path.join(data, "uv", "python")
-    yield "uv", env.get("UV_PYTHON_INSTALL_DIR") or uv, "cpython-"
-    yield "pyenv", os.path.join(env.get("PYENV_ROOT") or os.path.join(home, ".pyenv"), "versions"), ""
-    yield "mise", os.path.join(env.get("MISE_DATA_DIR") or os.path.join(data, "mise"), "installs", "python"), ""
-    yield "asdf", os.path.join(env.get("ASDF_DATA_DIR") or os.path.join(home, ".asdf"), "installs", "python"), ""
+    yield "uv", env.get("UV_PYTHON_INSTALL_DIR") or uv
+    yield "pyenv", os.path.join(env.get("PYENV_ROOT") or os.path.join(home, ".pyenv"), "versions")
+    yield "mise", os.path.join(env.get("MISE_DATA_DIR") or os.path.join(data, "mise"), "installs", "python")
+    yield "asdf", os.path.join(env.get("ASDF_DATA_DIR") or os.path.join(home, ".asdf"), "installs", "python")
 
 
-def _listed(directory: str, prefix: str = "") -> list[str]:
+def downloads_dir() -> str:
+    """Where hwb itself puts interpreters, laid out as uv does; part of the store, and nothing is there by default."""
+    from hwb.places import cache_dir
+
+    return os.path.join(cache_dir(), "interpreters")
+
+
+def _listed(directory: str, prefix: str | tuple[str, ...] = "") -> list[str]:
     try:
         return sorted(name for name in os.listdir(directory) if name.startswith(prefix))
     except OSError:
         return []
 
 
-def _installs(directory: str, source: str, prefix: str = "") -> list[Candidate]:
+def _installs(directory: str, source: str) -> list[Candidate]:
     """One candidate per version directory, newest patch first."""
-    versions = [(_install_version(name[len(prefix) :]), name) for name in _listed(directory, prefix)]
+    installs = ((_install_name(name), name) for name in _listed(directory))
+    named = sorted(((kind, name) for kind, name in installs if kind is not None), reverse=True)
     found = []
-    for version, name in sorted(versions, reverse=True):
-        path = _install_executable(os.path.join(directory, name), version)
+    for kind, name in named:
+        path = _install_executable(os.path.join(directory, name), kind)
         if path:
-            found.append(Candidate(path, version, source))
+            found.append(Candidate(path, kind.version, source, kind.implementation, kind.flags))
     return found
 
 
-def _install_version(name: str) -> tuple[int, ...]:
-    """The version in "3.12.1", "3.12.1-linux-x86_64-gnu", "cp312-cp312"; a prerelease counts as less than its .0.
+class _Kind(NamedTuple):
+    """What a name tells."""
 
-    Empty for anything else, free-threaded and debug variants among them: their ABI is another one.
-    """
-    if name.startswith("cp3"):
-        tag, _, abi = name.partition("-")
-        return (3, int(tag[3:])) if tag == abi and tag[3:].isdigit() else ()
-    first = name.partition("-")[0]
-    version = numbers(first)
-    if len(version) in (2, 3) and "+" not in name:
-        return version if not name.endswith("-dev") else version[:2]
-    for stage in ("rc", "a", "b"):
-        final, found, serial = first.partition(stage)
-        if found and serial.isdigit() and len(numbers(final)) == 3:
-            return numbers(final)[:2]
-    return ()
+    version: tuple[int, ...]
+    implementation: str = "cpython"
+    flags: str = ""
 
 
-def _install_executable(directory: str, version: tuple[int, ...]) -> str:
-    if len(version) < 2:
-        return ""
-    for relative in (f"bin/python{version[0]}.{version[1]}", "bin/python3", "python.exe"):
-        path = os.path.join(directory, *relative.split("/"))
-        if os.path.isfile(path):
-            return path
-    return ""
+_PYENV = (
+    r"(?:cpython-)?(?P<version>3\.[0-9]+(?:\.[0-9]+)?|2\.7(?:\.[0-9]+)?)(?P<stage>(?:a|b|rc)[0-9]+)?(?P<flags>t?)"
+    r"(?P<plus>(?:\+(?:freethreaded|debug))*)(?P<rest>-.*)?"
+)
+"""3.12.1, 3.13.0t, 3.15-dev, 3.12.1-debug (pyenv, mise, asdf); cpython-3.13.0+freethreaded-linux-x86_64-gnu (uv)."""
+_OTHERS = r"(?P<name>pypy|graalpy)-?(?P<version>3(?:\.[0-9]+){0,2}(?=-|$)|)(?:-.*)?"
+"""pypy3.10-7.3.12, graalpy-24.1.1 (pyenv, its own release); pypy-3.10.14-linux-x86_64-gnu (uv, the Python's)."""
+_IMAGE = r"(?P<name>cp|pp|graalpy|gp)3(?P<minor>[0-9]+)-(?:cp3[0-9]+(?P<flags>td?|d|)|pypy3.*|graalpy.*)"
+"""cp313-cp313t, pp310-pypy310_pp73, graalpy311-graalpy242_311_native (the images of PyPA)."""
+_SHORT = {"cp": "cpython", "pp": "pypy", "gp": "graalpy", "graalpy": "graalpy"}
+
+
+def _install_name(name: str) -> _Kind | None:
+    """What the name of an installation's directory tells; a prerelease counts as less than its .0; None: nothing."""
+    found = re.fullmatch(_IMAGE, name)
+    if found is not None:
+        return _Kind((3, int(found["minor"])), _SHORT[found["name"]], found["flags"] or "")
+    found = re.fullmatch(_OTHERS, name)
+    if found is not None:
+        return _Kind(numbers(found["version"]), found["name"])
+    found = re.fullmatch(_PYENV, name)
+    if found is None:
+        return None
+    rest, plus = found["rest"] or "", found["plus"]
+    version = numbers(found["version"])
+    flags = ("t" if found["flags"] or "+freethreaded" in plus else "") + (
+        "d" if "+debug" in plus or rest == "-debug" else ""
+    )
+    return _Kind(version[:2] if found["stage"] or rest == "-dev" else version, "cpython", flags)
+
+
+def _install_executable(directory: str, kind: _Kind) -> str:
+    minor = ".".join(map(str, kind.version[:2]))
+    if kind.implementation == "cpython":
+        names = [f"bin/python{minor}{kind.flags}", f"bin/python{minor}", "bin/python3", "python.exe"]
+    else:
+        own = kind.implementation
+        names = [f"bin/{own}{minor}", f"bin/{own}3", f"bin/{own}", "bin/python3", "bin/python"]
+        names += [f"{own}{minor}.exe", f"{own}3.exe", f"{own}.exe", f"bin/{own}.exe", "python.exe"]
+    paths = (os.path.join(directory, *name.split("/")) for name in names)
+    return next(filter(os.path.isfile, paths), "")
+
+
+_PROGRAM = r"(?P<name>python|pypy|graalpy)(?P<version>[0-9.]*)(?P<flags>td?|d|)(?:\.exe)?"
+
+
+def _program_name(name: str) -> _Kind | None:
+    """What an executable's name tells: python3.12, python3.13t, python3.11d, pypy3; None for python3-config."""
+    found = re.fullmatch(_PROGRAM, name) if name.startswith(_NAMES) else None
+    if found is None or (found["version"] and not numbers(found["version"])):
+        return None
+    implementation = "cpython" if found["name"] == "python" else found["name"]
+    return _Kind(numbers(found["version"]), implementation, found["flags"])
 
 
 def _executables(directory: str, source: str) -> list[Candidate]:
-    """python3.12 before python3 before python, newest first."""
+    """python3.12 before python3 before python, newest first; a link is what it leads to."""
     found = []
-    for name in _listed(directory, "python"):
-        stem = name.removesuffix(".exe")
-        version = numbers(stem[6:]) if stem != "python" else ()
-        if stem != "python" and not version:
-            continue  # python3-config, pythonw.exe, python3.13t
+    for name in _listed(directory, _NAMES):
+        named = _program_name(name)
+        if named is None:
+            continue  # python3-config, pythonw.exe
         path = os.path.join(directory, name)
-        if len(version) < 2:
-            version = numbers(os.path.basename(os.path.realpath(path)).removeprefix("python")) or version
-        found.append(Candidate(path, version, source))
-    return sorted(found, key=lambda candidate: (candidate.version, candidate.path), reverse=True)
+        real = _program_name(os.path.basename(os.path.realpath(path))) or named
+        version = named.version if len(named.version) >= 2 else real.version or named.version
+        candidate = Candidate(path, version, source, real.implementation, real.flags)
+        found.append((version, named[1:] == real[1:], path, candidate))
+    return [candidate for *_, candidate in sorted(found, key=lambda row: row[:3], reverse=True)]
 
 
 def _holds_shims(directory: str) -> bool:
@@ -174,8 +226,8 @@ def _head(path: str) -> bytes:
 
 
 def _plausible(real: str) -> bool:
-    """A program, and by its name a CPython: no script (wrappers and shims), no PyPy behind a link called python3."""
-    if not os.path.basename(real).lower().startswith("python") or not os.access(real, os.X_OK):
+    """A program, and by its name a Python: no script (wrappers and shims)."""
+    if not os.path.basename(real).lower().startswith(_NAMES) or not os.access(real, os.X_OK):
         return False
     if sys.platform == "darwin" and real == "/usr/bin/python3":
         # Apple's stand-in opens a dialogue window when the developer tools are not installed
@@ -193,10 +245,10 @@ def _registered() -> Iterator[Candidate]:  # pragma: no cover - Windows
         try:
             with winreg.OpenKey(hive, r"Software\Python\PythonCore") as core:
                 tags = [winreg.EnumKey(core, index) for index in range(winreg.QueryInfoKey(core)[0])]
-                for tag in sorted(tags, key=numbers, reverse=True):
-                    path = _registered_path(core, tag)
-                    if path and numbers(tag):
-                        yield Candidate(path, numbers(tag), "registry")
+                for tag in sorted(tags, key=lambda tag: numbers(tag.rstrip("t")), reverse=True):
+                    path, version = _registered_path(core, tag), numbers(tag.rstrip("t"))
+                    if path and version:
+                        yield Candidate(path, version, "registry", flags="t" if tag.endswith("t") else "")
         except OSError:
             continue
 
@@ -214,12 +266,16 @@ def _registered_path(core: object, tag: str) -> str:  # pragma: no cover - Windo
 
 
 def running_candidate() -> Candidate | None:
-    """The running interpreter when a version number can mean it: a CPython with the usual ABI."""
-    unusual = getattr(sys, "abiflags", None) or "free-threading" in sys.version  # Windows has no abiflags before 3.14
-    if sys.implementation.name != "cpython" or unusual:
-        return None
+    """The running interpreter; None when it does not know its executable."""
     path = running_executable()
-    return Candidate(path, tuple(sys.version_info[:3]), "running") if path else None
+    version = tuple(sys.version_info[:3])
+    return Candidate(path, version, "running", sys.implementation.name, running_flags()) if path else None
+
+
+def running_flags() -> str:
+    """Which kind of build runs: "t" (PEP 703), "d", both or none. Windows has no sys.abiflags before 3.14."""
+    free_threaded = "free-threading" in sys.version
+    return ("t" if free_threaded else "") + ("d" if hasattr(sys, "gettotalrefcount") else "")
 
 
 def running_executable() -> str:

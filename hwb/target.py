@@ -120,6 +120,12 @@ class Target:
         """Whether it is a CPython without the global interpreter lock (PEP 703)."""
         return self.python.endswith("t")
 
+    @property
+    def python_request(self) -> str:
+        """What `hwb.pythons.find` calls it: 3.12, 3.14t, pypy3.11, graalpy3.12."""
+        name = "" if self.implementation == "cpython" else self.implementation
+        return f"{name}{self.version}{'t' if self.free_threaded else ''}"
+
     def __str__(self) -> str:
         return self.identifier
 

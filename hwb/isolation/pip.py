@@ -287,19 +287,37 @@ def _wheels(python: str) -> Path:
 
     from hwb.store import open_store
 
-    major, _, rest = (_python_version(python) or "any").partition(".")
-    tag = f"cp{major}{rest.partition('.')[0]}" if rest else "any"
-    return open_store().wheels_path(f"{tag}-{sys.platform}-{platform.machine().lower()}")
+    return open_store().wheels_path(f"{_python_tag(python)}-{sys.platform}-{platform.machine().lower()}")
 
 
-def _python_version(python: str) -> str:
-    """From the environment's pyvenv.cfg (PEP 405): venv writes `version`, virtualenv and uv `version_info`."""
+def _python_tag(python: str) -> str:
+    """cp312, cp313t, pp311 (PEP 425) of an environment; `any` when it does not tell its version.
+
+    virtualenv and uv write the implementation into pyvenv.cfg, of others and of the ABI the name of `lib/*` tells.
+    """
+    home = os.path.dirname(os.path.dirname(python))
+    said = _described(home)
+    numbers = (said.get("version") or said.get("version_info", "")).split(".")
+    if len(numbers) < 2:
+        return "any"
     try:
-        with open(os.path.join(os.path.dirname(os.path.dirname(python)), "pyvenv.cfg"), encoding="utf-8") as handle:
+        folders = sorted(os.listdir(os.path.join(home, "lib")))
+    except OSError:
+        folders = []  # Windows has them elsewhere
+    names = [said.get("implementation", "").lower(), *folders]
+    kind = next((tag for word, tag in (("pypy", "pp"), ("graal", "gp")) for n in names if n.startswith(word)), "cp")
+    threaded = any(name.startswith("python") and name.endswith("t") for name in folders)
+    return f"{kind}{numbers[0]}{numbers[1]}{'t' if threaded else ''}"
+
+
+def _described(home: str) -> dict[str, str]:
+    """What pyvenv.cfg says (PEP 405): venv writes `version`, virtualenv and uv `version_info`."""
+    try:
+        with open(os.path.join(home, "pyvenv.cfg"), encoding="utf-8") as handle:
             pairs = [line.partition("=") for line in handle]
     except OSError:
-        return ""
-    return next((value.strip() for key, _, value in pairs if key.strip() in ("version", "version_info")), "")
+        return {}
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _name(wheel: str) -> str:

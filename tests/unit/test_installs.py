@@ -72,9 +72,42 @@ def test_the_managers_own_variables(machine: Path, variable: str, below: str, so
 
 @posix
 @pytest.mark.parametrize(
-    "name",
-    ["pypy3.10-7.3.1", "3.13.0t", "myenv", "3", "3.13.0+freethreaded", "cp313-cp313t", "miniconda3-latest", "3.x"],
+    ("name", "program_name", "kind"),
+    [
+        ("3.13.0t", "python3.13t", ((3, 13, 0), "cpython", "t")),
+        ("3.14t-dev", "python3", ((3, 14), "cpython", "t")),
+        ("3.12.1-debug", "python3.12d", ((3, 12, 1), "cpython", "d")),
+        ("3.13.0t-debug", "python3.13td", ((3, 13, 0), "cpython", "td")),
+        ("cpython-3.13.0+freethreaded-linux-x86_64-gnu", "python3.13t", ((3, 13, 0), "cpython", "t")),
+        ("cpython-3.13.0+freethreaded+debug-linux-x86_64-gnu", "python3.13td", ((3, 13, 0), "cpython", "td")),
+        ("cp313-cp313t", "python3.13t", ((3, 13), "cpython", "t")),
+        ("pypy3.10-7.3.12", "pypy3.10", ((3, 10), "pypy", "")),
+        ("pypy-3.10.14-linux-x86_64-gnu", "pypy3", ((3, 10, 14), "pypy", "")),
+        ("pp310-pypy310_pp73", "pypy", ((3, 10), "pypy", "")),
+        ("graalpy-24.1.1", "graalpy", ((), "graalpy", "")),
+        ("graalpy-community-24.1.1", "graalpy", ((), "graalpy", "")),
+        ("graalpy-3.11.0-linux-x86_64-gnu", "graalpy", ((3, 11, 0), "graalpy", "")),
+        ("graalpy311-graalpy242_311_native", "python", ((3, 11), "graalpy", "")),
+    ],
 )
+def test_names_tell_the_kind(
+    machine: Path, name: str, program_name: str, kind: tuple[tuple[int, ...], str, str]
+) -> None:
+    path = program(machine / "home/.pyenv/versions" / name / "bin" / program_name)
+    [candidate] = scan(environ(machine))
+    assert candidate.path == str(path)
+    assert (candidate.version, candidate.implementation, candidate.flags) == kind
+
+
+@posix
+def test_what_hwb_downloaded_is_the_last_choice(machine: Path) -> None:
+    program(machine / "cache/interpreters/cpython-3.12.9-linux-x86_64-gnu/bin/python3.12")
+    program(machine / "usr/bin/python3.12")
+    assert [candidate.source for candidate in scan(environ(machine))] == ["system", "hwb"]
+
+
+@posix
+@pytest.mark.parametrize("name", ["myenv", "3", "3.13.0+unheard", "pypy2.7-7.3.1", "miniconda3-latest", "3.x", "4.0"])
 def test_other_installs_are_left_out(machine: Path, name: str) -> None:
     program(machine / "home/.pyenv/versions" / name / "bin/python3")
     assert seen(machine) == []
@@ -117,10 +150,14 @@ def test_names_on_the_path(machine: Path) -> None:
     program(machine / "more/python")
     path = f"{machine / 'bin'}{os.pathsep}{machine / 'more'}{os.pathsep}{machine / 'missing'}"
     assert seen(machine, PATH=path) == [
+        ("bin/python3.13t", (3, 13), "PATH"),
         ("bin/python3.12", (3, 12), "PATH"),
+        ("bin/pypy3.10", (3, 10), "PATH"),
         ("bin/python2.7", (2, 7), "PATH"),
         ("more/python", (), "PATH"),
     ]
+    kinds = [(one.implementation, one.flags) for one in scan(environ(machine, PATH=path))]
+    assert kinds == [("cpython", "t"), ("cpython", ""), ("pypy", ""), ("cpython", ""), ("cpython", "")]
 
 
 @posix
@@ -145,10 +182,10 @@ def test_apples_stand_in_needs_the_developer_tools(machine: Path, monkeypatch: p
 
 def test_the_windows_places_are_looked_at(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    found = {source: directory for source, directory, _ in installs._version_dirs({"APPDATA": "roaming"}, "home")}
+    found = dict(installs._version_dirs({"APPDATA": "roaming"}, "home"))
     assert found["uv"] == os.path.join("roaming", "uv", "data", "python")
     program(machine / "cpython-3.12.1-windows/python.exe")
-    [candidate] = installs._installs(str(machine), "uv", "cpython-")
+    [candidate] = installs._installs(str(machine), "uv")
     assert candidate.path.endswith("python.exe")
     assert installs._holds_shims(os.path.join("Microsoft", "WindowsApps"))
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hwb import installs, proc, pythons
-from hwb.context import CancelToken, Context, use
-from hwb.errors import Cancelled, CommandFailed, CommandTimeout, ConfigError, InterpreterNotFound, UsageError
-from hwb.pythons import Interpreter, Spec, find, parse_spec, running
+from hwb import installs, pyprobe, pythons, pyuv
+from hwb.errors import ConfigError, InterpreterNotFound, UsageError
+from hwb.pysurvey import survey
+from hwb.pythons import Interpreter, downloading, downloads, find, running
 
 from .machines import environ, program
 
@@ -25,94 +22,23 @@ if TYPE_CHECKING:
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="builds a POSIX tree")
 
-# ------------------------------------------------------------------------------------------------------ parse_spec
-
-
-@pytest.mark.parametrize(
-    ("text", "spec"),
-    [
-        ("3.12", Spec((3, 12))),
-        ("3.12.1", Spec((3, 12, 1))),
-        ("3", Spec((3,))),
-        ("python3.12", Spec((3, 12))),
-        ("cpython3.12", Spec((3, 12))),
-        (" Python3.9 ", Spec((3, 9))),
-        ("/opt/python/bin/python", Spec(path="/opt/python/bin/python")),
-        ("C:\\Python312\\python.exe", Spec(path="C:\\Python312\\python.exe")),
-        ("c:/Python312/python.exe", Spec(path="c:/Python312/python.exe")),
-        ("\\\\server\\share\\python.exe", Spec(path="\\\\server\\share\\python.exe")),
-    ],
-)
-def test_what_can_be_asked_for(text: str, spec: Spec) -> None:
-    assert parse_spec(text) == spec
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("", "no Python version"),
-        ("python", "no Python version"),
-        ("3.", "no Python version"),
-        ("3.12.1.2", "no Python version"),
-        ("three", "no Python version"),
-        ("3.12rc1", "no Python version"),
-        ("²", "no Python version"),
-        ("pypy3.10", "PyPy"),
-        ("3.13t", "free-threaded"),
-        ("python3.13t", "free-threaded"),
-        (">=3.10", "range"),
-        ("~=3.10", "range"),
-        ("bin/python", "relative path"),
-        ("..\\python.exe", "relative path"),
-    ],
-)
-def test_what_cannot_be_asked_for(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        parse_spec(text)
-
-
-@given(st.lists(st.integers(0, 999), min_size=1, max_size=3), st.sampled_from(["", "python", "cpython", " "]))
-def test_a_version_comes_back(numbers: list[int], prefix: str) -> None:
-    spec = parse_spec(prefix + ".".join(map(str, numbers)))
-    assert spec.version == tuple(numbers)
-    assert parse_spec(str(spec)) == spec
-
-
-@given(st.text())
-def test_any_other_text_is_a_value_error_and_nothing_else(text: str) -> None:
-    try:
-        spec = parse_spec(text)
-    except ValueError:
-        return
-    assert bool(spec.version) != bool(spec.path)
-
-
-@given(st.lists(st.integers(0, 20), max_size=3), st.lists(st.integers(0, 20), max_size=3))
-def test_allows_is_contains_with_an_unknown_rest(wanted: list[int], known: list[int]) -> None:
-    spec, version = Spec(tuple(wanted)), tuple(known)
-    assert not spec.contains(version) or spec.allows(version)
-    if len(known) >= len(wanted):
-        assert spec.contains(version) == spec.allows(version)
-
-
-# ------------------------------------------------------------------------------------------------------------ find
-
 Answers = dict[str, Any]
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """What fake interpreters say: real path -> version, or the whole answer, or words on why they do not."""
+    """What fake interpreters say: real path -> "3.12.1", "3.13.0 t", "3.10.14  pypy", or words on why they do not."""
     known: Answers = {"asked": []}
 
     def probe(real: str) -> list[str] | str:
         known["asked"].append(real)
         said = known.get(real, "does not run as Python 3 (exit code 1)")
         if isinstance(said, str) and said[:1].isdigit():
-            return [said, "cpython", "", real, "/base", "/base", ""]
+            version, flags, implementation = (*said.split(" "), "", "")[:3]
+            return [version, implementation or "cpython", flags, real, "/base", "/base", ""]
         return said  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(pythons, "_probe", probe)
+    monkeypatch.setattr(pyprobe, "_probe", probe)
     return known
 
 
@@ -209,9 +135,162 @@ def test_names_that_lie_are_found_out(machine: Path, answers: Answers, install: 
     answers[threaded] = ["3.12.0", "cpython", "t", threaded, "/b", "/b", ""]
     with pytest.raises(InterpreterNotFound) as caught:
         find("3.12", environ=environ(machine))
-    assert f"{path}  (is cpython 3.11.1)" in caught.value.detail
-    assert "(is pypy 3.12.1)" in caught.value.detail
-    assert "free-threaded" in caught.value.detail
+    assert f"{path}  (is 3.11.1)" in caught.value.detail
+    assert f"{pypy}  (is PyPy 3.12.1)" in caught.value.detail
+    assert f"{threaded}  (is 3.12.0 free-threaded)" in caught.value.detail
+
+
+@posix
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("3.13", "3.13.0"),
+        ("3", "3.13.0"),
+        ("3.13t", "3.13.2 free-threaded"),
+        ("3.13.2t", "3.13.2 free-threaded"),
+        ("3t", "3.14.0 free-threaded"),
+        ("3.13d", "3.13.1 debug"),
+        ("3.13td", "3.13.3 free-threaded debug"),
+        ("pypy", "PyPy 3.11.9"),
+        ("pypy3.10", "PyPy 3.10.14"),
+        ("pypy>=3.10,<3.11", "PyPy 3.10.14"),
+        ("graalpy", "GraalPy 3.12.8"),
+        ("graalpy3.12", "GraalPy 3.12.8"),
+        (">=3.11", "3.13.0"),
+        (">=3.11,<3.13", "3.12.7"),
+        ("~=3.12.0", "3.12.7"),
+        ("!=3.13.*,>=3.10", "3.12.7"),
+        (">=3.15a1", "3.15.0a2"),
+        ("3.15.0a2", "3.15.0a2"),
+        ("3.15", "3.15.0a2"),
+    ],
+)
+def test_every_request_means_its_own_kind(
+    machine: Path, install: Callable[[str, str], str], spec: str, expected: str
+) -> None:
+    """The GraalPy answers as its documentation has it: `sys.implementation.version` is not the Python's version."""
+    for name, program_name, said in (
+        ("3.15.0a2", "python3.15", "3.15.0a2"),
+        ("3.14.0t", "python3.14t", "3.14.0 t"),
+        ("3.13.3t-debug", "python3.13td", "3.13.3 td"),
+        ("3.13.2t", "python3.13t", "3.13.2 t"),
+        ("3.13.1-debug", "python3.13d", "3.13.1 d"),
+        ("3.13.0", "python3.13", "3.13.0"),
+        ("3.12.7", "python3.12", "3.12.7"),
+        ("pypy3.11-7.3.19", "pypy3.11", "3.11.9  pypy"),
+        ("pypy3.10-7.3.17", "pypy3.10", "3.10.14  pypy"),
+        ("graalpy-25.0.1", "graalpy", "3.12.8  graalpy"),
+    ):
+        install(f"{PYENV}/{name}/bin/{program_name}", said)
+    assert find(spec, environ=environ(machine)).title == expected
+
+
+@posix
+def test_the_kind_that_a_name_hides_is_asked_for(machine: Path, install: Callable[[str, str], str]) -> None:
+    """Both names of an installation without the lock: python3.13 and python3.13t."""
+    plain = install("usr/bin/python3.13", "3.13.0 t")
+    assert find("3.13t", environ=environ(machine)).path == plain
+    with pytest.raises(InterpreterNotFound, match=r"no Python 3\.13 on this machine") as caught:
+        find("3.13", environ=environ(machine))
+    assert "is 3.13.0 free-threaded" in caught.value.detail
+    lettered = install("usr/bin/python3.13t", "3.13.0 t")
+    assert find("3.13t", environ=environ(machine)).path == lettered
+
+
+@posix
+def test_what_was_seen_tells_the_kind(machine: Path, install: Callable[[str, str], str]) -> None:
+    threaded = install("usr/bin/python3.14t", "3.14.0 t")
+    pypy = install("usr/bin/pypy3.10", "3.10.14  pypy")
+    with pytest.raises(InterpreterNotFound) as caught:
+        find(">=3.12", environ=environ(machine))
+    assert caught.value.what == "there is no Python >=3.12 on this machine"
+    assert f"3.14 free-threaded system   {threaded}" in caught.value.detail
+    assert f"PyPy 3.10          system   {pypy}" in caught.value.detail
+    assert "`uv python install '>=3.12'`" in caught.value.remedy
+
+
+@pytest.mark.parametrize("uv", [None, "/somewhere/uv"])
+def test_a_download_is_offered_where_there_is_uv(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, uv: str | None
+) -> None:
+    monkeypatch.setattr(pyuv, "find_uv", lambda: uv)
+    with pytest.raises(InterpreterNotFound) as caught:
+        find("3.14t", environ=environ(machine))
+    assert ("--download-python" in caught.value.remedy) == (uv is not None)
+
+
+@posix
+def test_the_identity_tells_the_kind(machine: Path) -> None:
+    path = str(program(machine / "python"))
+    kinds = [("cpython", ""), ("cpython", "t"), ("cpython", "d"), ("pypy", "")]
+    identities = {Interpreter(path, "3.13.0", name, "path", flags).identity for name, flags in kinds}
+    assert len(identities) == len(kinds)
+
+
+@posix
+def test_all_of_them(machine: Path, answers: Answers, install: Callable[[str, str], str]) -> None:
+    install(f"{PYENV}/3.13.0t/bin/python3.13t", "3.13.0 t")
+    install(f"{PYENV}/3.12.1/bin/python3.12", "3.12.1")
+    install(f"{PYENV}/2.7.18/bin/python2.7", "2.7.18")
+    install("usr/bin/python3.12", "3.12.3")
+    install("usr/bin/pypy3.10", "3.10.14  pypy")
+    broken = install("usr/bin/python3.9", "gave no answer within 5 s")
+    named = install("usr/bin/python3.14", "3.14.0")
+    (machine / "usr/bin/python3").symlink_to(named)
+    found, refused = survey(environ(machine))
+    assert [one.title for one in found] == ["3.14.0", "3.12.1", "3.12.3", "3.13.0 free-threaded", "PyPy 3.10.14"]
+    assert sorted((os.path.basename(one.path), one.why) for one in refused) == [
+        ("python2.7", "is Python 2"),
+        ("python3.9", "gave no answer within 5 s"),
+    ]
+    asked = len(answers["asked"])
+    assert survey(environ(machine))[0] == found
+    assert answers["asked"][asked:] == [broken], "what was said is remembered"
+
+
+class Fetched:
+    """A way to download that puts an interpreter there."""
+
+    def __init__(self, install: Callable[[str, str], str], always: bool = False) -> None:
+        self.install, self.always, self.asked = install, always, []  # type: ignore[var-annotated]
+
+    def provide(self, request: str, missing: InterpreterNotFound, search: Callable[[], Interpreter]) -> Interpreter:
+        self.asked.append(request)
+        name = "cpython-3.14.2-linux-x86_64-gnu"
+        self.install(f"cache/interpreters/{name}/bin/python3.14", "3.14.2")
+        return search()
+
+
+@posix
+def test_what_is_not_there_is_downloaded_where_that_is_allowed(
+    machine: Path, install: Callable[[str, str], str]
+) -> None:
+    install(f"{PYENV}/3.12.1/bin/python3.12", "3.12.1")
+    with pytest.raises(InterpreterNotFound):
+        find("3.14", environ=environ(machine))
+    way = Fetched(install)
+    with downloading(way):
+        assert find("3.12", environ=environ(machine)).source == "pyenv"
+        assert find(environ=environ(machine), requires_python=">=3.14").source == "hwb"
+        assert find("3.14", environ=environ(machine)).version == "3.14.2"
+        assert way.asked == [">=3.14"], "once it is there it is found"
+        with pytest.raises(InterpreterNotFound, match=r"no Python 3\.15"):
+            find("3.15", environ=environ(machine))
+        with downloading(None), pytest.raises(InterpreterNotFound):
+            find("3.16", environ=environ(machine))
+    assert way.asked == [">=3.14", "3.15"]
+    assert find("3.14", environ=environ(machine)).version == "3.14.2", "outside of the block, too"
+    assert downloads() is None
+
+
+@posix
+def test_always_means_the_downloaded_one(machine: Path, install: Callable[[str, str], str]) -> None:
+    install(f"{PYENV}/3.14.0/bin/python3.14", "3.14.0")
+    way = Fetched(install, always=True)
+    with downloading(way):
+        assert find("3.14", environ=environ(machine)).source == "hwb"
+        assert way.asked == ["3.14"]
+        assert find(environ=environ(machine)).source == "pyenv", "nothing is asked for"
 
 
 def test_an_empty_machine(machine: Path) -> None:
@@ -259,9 +338,14 @@ def test_an_explicit_path(machine: Path, answers: Answers, install: Callable[[st
     path = install("some/where/my-python", "3.12.1")
     assert find(path).path == path
     assert find("3.12", python_path=path) == Interpreter(path, "3.12.1", "cpython", "path")
-    answers[path] = ["3.13.0", "pypy", "t", path, "/b", "/b", ""]
+    answers[path] = ["3.12.0", "pypy", "t", path, "/b", "/b", ""]
     os.utime(path, (1, 1))
     assert find(path).implementation == "pypy"
+    assert find(python_path=path).flags == "t"
+    with pytest.raises(InterpreterNotFound, match=r"is PyPy 3\.12\.0 free-threaded, but 3\.12 is asked for"):
+        find("3.12", python_path=path)
+    answers[path] = "3.13.0"
+    os.utime(path, (2, 2))
     with pytest.raises(InterpreterNotFound, match=r"is Python 3\.13\.0, but 3\.12 is asked for"):
         find("3.12", python_path=path)
     with pytest.raises(InterpreterNotFound, match=r"but Python <3\.13 is asked for"):
@@ -280,9 +364,9 @@ def test_an_explicit_path_that_is_no_interpreter(machine: Path, answers: Answers
         find(str(program(machine / "bin/other")))
 
 
-@pytest.mark.parametrize(("spec", "error"), [("pypy3", UsageError), (">=3", UsageError)])
-def test_a_request_without_sense(spec: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
+@pytest.mark.parametrize("spec", ["python", ">=three", "bin/python", "jython"])
+def test_a_request_without_sense(spec: str) -> None:
+    with pytest.raises(UsageError):
         find(spec)
 
 
@@ -296,7 +380,7 @@ def test_a_broken_requires_python() -> None:
 
 def test_the_running_interpreter_is_taken_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pythons, "scan", lambda environ: pytest.fail("not needed"))
-    monkeypatch.setattr(pythons, "_ask", lambda path, source: pytest.fail("not needed"))
+    monkeypatch.setattr(pythons, "ask", lambda path, source: pytest.fail("not needed"))
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert find() == find(minor) == find(requires_python=f"=={minor}.*") == running()
     assert running().minor == minor
@@ -332,56 +416,21 @@ def test_an_embedded_python_may_know_no_executable(monkeypatch: pytest.MonkeyPat
         running()
 
 
-def test_a_running_python_with_another_abi_is_only_found_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "abiflags", "t", raising=False)
-    assert installs.running_candidate() is None
+def test_a_running_python_of_another_kind_is_no_plain_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version", f"{sys.version} experimental free-threading build")
+    own = installs.running_candidate()
+    assert own is not None
+    assert own.flags == "t" + ("d" if hasattr(sys, "gettotalrefcount") else "")
+    monkeypatch.setattr(pythons, "scan", lambda environ: [])
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with pytest.raises(InterpreterNotFound):
+        find(minor)
+    assert find(f"{minor}{own.flags}") == find() == running()
+    assert running().flags == own.flags
 
 
 def test_the_identity_of_a_removed_interpreter() -> None:
     assert Interpreter("/gone/python", "3.12.1", "cpython", "PATH").identity == "/gone/python|3.12.1|gone"
-
-
-# ------------------------------------------------------------------------------------------------- really running
-
-
-def test_a_real_interpreter_says_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path))
-    here = running()
-    found = find(here.path)
-    assert (found.version, found.implementation, found.source) == (here.version, "cpython", "path")
-    assert os.path.realpath(found.path) == os.path.realpath(here.path)
-    assert find(sys.executable).path == os.path.realpath(sys.executable) or sys.prefix == sys.base_prefix
-
-
-@posix
-def test_programs_that_are_no_python(tmp_path: Path) -> None:
-    for name in ("true", "false"):
-        shutil.copy(shutil.which(name) or name, tmp_path / f"python-{name}")
-    assert pythons._probe(str(tmp_path / "python-true")) == "does not run as Python 3 (exit code 0)"
-    assert pythons._probe(str(tmp_path / "python-false")) == "does not run as Python 3 (exit code 1)"
-    assert "cannot be run" in pythons._probe(str(program(tmp_path / "python")))
-    hanging = program(tmp_path / "python3", b"#!/bin/sh\nsleep 60\n")
-    before, pythons.PROBE_SECONDS = pythons.PROBE_SECONDS, 0.2
-    try:
-        assert pythons._probe(str(hanging)) == "gave no answer within 0.2 s"
-    finally:
-        pythons.PROBE_SECONDS = before
-
-
-@pytest.mark.parametrize("error", [CommandTimeout("slow"), CommandFailed("no")])
-def test_how_asking_fails(monkeypatch: pytest.MonkeyPatch, error: CommandFailed) -> None:
-    def run(*args: Any, **options: Any) -> proc.Completed:
-        raise error
-
-    monkeypatch.setattr(proc, "run", run)
-    assert isinstance(pythons._probe(sys.executable), str)
-
-
-def test_asking_ends_with_the_run() -> None:
-    token = CancelToken()
-    token.cancel()
-    with use(Context(token=token)), pytest.raises(Cancelled):
-        pythons._probe(sys.executable)
 
 
 def test_importing_is_cheap() -> None:

@@ -104,3 +104,21 @@ def test_synonyms_of_architectures_depend_on_the_system() -> None:
     ]  # fmt: skip
     assert [same_arch(MACOS, arch) for arch in ("aarch64", "x86_64", "universal2")] == ["arm64", "x86_64", "universal2"]
     assert [same_arch(WINDOWS, arch) for arch in ("x86_64", "arm64", "x86")] == ["AMD64", "ARM64", "x86"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "request_"),
+    [
+        ("cp312-manylinux_x86_64", "3.12"),
+        ("cp314t-win_amd64", "3.14t"),
+        ("pp311-macosx_arm64", "pypy3.11"),
+        ("gp312_250-manylinux_x86_64", "graalpy3.12"),
+    ],
+)
+def test_what_an_interpreter_is_searched_by(identifier: str, request_: str) -> None:
+    from hwb.pyspec import parse_spec
+
+    target = Target.of(identifier)
+    assert target.python_request == request_
+    spec = parse_spec(target.python_request)
+    assert (spec.implementation, spec.flags) == (target.implementation, "t" if target.free_threaded else "")

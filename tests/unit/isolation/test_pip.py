@@ -102,17 +102,23 @@ def test_any_arguments_are_either_split_or_left(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "key"),
+    ("config", "library", "key"),
     [
-        ("version = 3.12.1\n", "cp312"),
-        ("home = x\nversion_info = 3.13.0.final.0\n", "cp313"),
-        ("", "any"),
-        (None, "any"),
+        ("version = 3.12.1\n", "python3.12", "cp312"),
+        ("home = x\nversion_info = 3.13.0.final.0\n", None, "cp313"),
+        ("implementation = CPython\nversion_info = 3.13.5\n", "python3.13t", "cp313t"),
+        ("implementation = PyPy\nversion_info = 3.9.16\n", "pypy3.9", "pp39"),
+        ("version = 3.11.9\n", "pypy3.11", "pp311"),
+        ("implementation = GraalVM\nversion_info = 3.12.8\n", "python3.12", "gp312"),
+        ("", "python3.12", "any"),
+        (None, None, "any"),
     ],
 )
-def test_wheels_are_kept_per_python(tmp_path: Path, config: str | None, key: str) -> None:
+def test_wheels_are_kept_per_python(tmp_path: Path, config: str | None, library: str | None, key: str) -> None:
     if config is not None:
         (tmp_path / "pyvenv.cfg").write_text(config)
+    if library is not None:
+        (tmp_path / "lib" / library).mkdir(parents=True)
     directory = pip._wheels(str(tmp_path / "bin" / "python"))
     assert directory.name.startswith(f"{key}-{sys.platform}-")
     assert directory.is_dir()
@@ -334,5 +340,6 @@ def test_virtualenv_really(tmp_path: Path) -> None:
     here = pythons.running()
     PipInstaller().create(str(tmp_path / "e"), here, [])
     python = tmp_path / "e" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    assert pip._python_version(str(python)).startswith(here.minor)
+    if (here.implementation, here.flags) == ("cpython", ""):
+        assert pip._python_tag(str(python)) == f"cp{here.minor.replace('.', '')}"
     PipInstaller().check(str(python), env=dict(os.environ))
