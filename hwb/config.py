@@ -1,7 +1,7 @@
 """Which settings hold for this run, and where did each of them come from?
 
 Precedence: options > `HWB_*` variables > `[tool.hwb]` in pyproject.toml > the organisation's hwb.toml > defaults.
-`KEYS` is the one table of what exists; everything else here reads it.
+What can be set stands in `hwb.keys.KEYS`, the one table of that; everything here reads it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from hwb import places
 from hwb.errors import ConfigError
+from hwb.keys import KEYS, OTHERS, STRATEGY_GROUP, Key, installed_strategies
 from hwb.toml import key_lines, parse_toml, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["KEYS", "Key", "Settings", "Value", "files", "load", "org_file"]
 
@@ -29,191 +30,9 @@ class Value:
     source: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Type:
-    """What a key accepts in words; `check` normalises a TOML value or raises ValueError, `parse` reads a variable."""
-
-    accepts: str
-    check: Callable[[Any], Any]
-    parse: Callable[[str], Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Key:
-    """One setting: dots in `name` are tables; a key inside a table or that is one has no environment variable."""
-
-    name: str
-    type: _Type
-    default: Any
-    doc: str
-
-    @property
-    def env(self) -> str | None:
-        """The variable that sets it, or None."""
-        return (
-            None
-            if "." in self.name or self.type in (_CAPACITIES, _MATRIX)
-            else "HWB_" + self.name.upper().replace("-", "_")
-        )
-
-    @property
-    def attribute(self) -> str:
-        """Its name on `Settings`."""
-        return self.name.replace("-", "_")
-
-
-def _bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def _parse_bool(text: str) -> Any:
-    return _WORDS.get(text.lower(), text)
-
-
-def _int(least: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError
-        return value
-
-    return check
-
-
-def _parse_number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValueError
-    return value or None
-
-
-def _jobs(value: Any) -> str | int:
-    return "auto" if value == "auto" else _int(1)(value)
-
-
-def _str(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
-
-
-def _strings(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple):
-        raise ValueError
-    return [_str(item) for item in value]
-
-
-def _parse_strings(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _command(value: Any) -> str | list[str]:
-    found = value if isinstance(value, str) else _strings(value)
-    if not found:
-        raise ValueError
-    return found
-
-
-def _one_of(*choices: str) -> _Type:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError
-        return str(value)
-
-    return _Type("one of " + ", ".join(f'"{choice}"' for choice in choices), check, str)
-
-
-def _reuse(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(_REUSE_WORDS.check(value))
-
-
-def _matrix(value: Any) -> dict[str, Any]:
-    """Its keys are checked by `hwb.matrix.table`; here only that it is a table of what JSON can say too."""
-    if not isinstance(value, dict) or not all(_is_plain(item) for item in value.values()):
-        raise ValueError
-    return value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(item) for item in value.values())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return isinstance(value, str | int | float | bool)
-
-
-def _capacities(value: Any) -> dict[str, int]:
-    if not isinstance(value, dict):
-        raise ValueError
-    return {_str(name): _int(1)(capacity) for name, capacity in value.items()}
-
-
-_BOOL = _Type("true or false", _bool, _parse_bool)
-_COUNT = _Type("a whole number, 0 or more", _int(0), _parse_number)
-_POSITIVE = _Type("a whole number, 1 or more", _int(1), _parse_number)
-_SECONDS = _Type("a number of seconds (0: no limit)", _seconds, _parse_number)
-_JOBS = _Type('a whole number, 1 or more, or "auto"', _jobs, _parse_number)
-_STR = _Type("a text that is not empty", _str, str)
-_STRINGS = _Type("a list of texts", _strings, _parse_strings)
-_COMMAND = _Type("a text or a list of texts", _command, str)
-_REUSE_WORDS = _one_of("no", "yes", "never", "always")
-_REUSE = _Type(_REUSE_WORDS.accepts + ", true or false", _reuse, str)
-_CAPACITIES = _Type("a table of whole numbers, 1 or more", _capacities, str)
-_MATRIX = _Type("a table of texts, numbers, lists and tables", _matrix, str)
-
-KEYS: dict[str, Key] = {
-    key.name: key
-    for key in (
-        Key("sessions", _STRINGS, [], "what `hwb run` without a name runs (empty: the defaults of your own recipes)"),
-        Key("jobs", _JOBS, "auto", "how many sessions run at the same time"),
-        Key("reuse-venv", _REUSE, "no", "whether environments are used again, with nox's meaning of the four words"),
-        Key("default-venv-backend", _STR, "uv|virtualenv", "what makes environments; the first that works"),
-        Key("container-engine", _one_of("auto", "docker", "podman", "none"), "auto", "what runs containers"),
-        Key("isolation", _one_of("auto", "venv", "none"), "auto", "where a session's commands run"),
-        Key("python", _STR, None, "the Python of sessions that name none (unset: the one hwb runs on)"),
-        Key("output-dir", _STR, "dist", "where finished distributions are put, relative to the project"),
-        Key("timeout", _SECONDS, None, "seconds a session may take"),
-        Key("run-timeout", _SECONDS, None, "seconds the whole run may take"),
-        Key("idle-timeout", _SECONDS, None, "seconds a command may print nothing"),
-        Key("retries", _COUNT, 0, "how often a failed session is tried again"),
-        Key("stop-on-first-error", _BOOL, False, "start nothing more after the first failure"),
-        Key("error-on-external-run", _BOOL, False, "refuse programs from outside the environment not marked external"),
-        Key("offline", _BOOL, False, "never use the network"),
-        Key("secrets", _STRINGS, [], "names of variables whose values are masked and given only to who asks"),
-        Key("keep-runs", _POSITIVE, 20, "how many runs are kept under .hwb/runs"),
-        Key("resources", _CAPACITIES, {}, "how much of each named resource sessions may use at the same time"),
-        Key("matrix", _MATRIX, {}, "which wheels the project needs, and how each is made: see the matrix page"),
-        Key(
-            "build.env-pass",
-            _STRINGS,
-            [],
-            "variables that build hooks get beside the usual ones; patterns such as MY_*",
-        ),
-        Key("build.include", _STRINGS, [], "patterns of files that git ignores and that are sources nevertheless"),
-        Key("build.frontend", _one_of("hwb", "build", "uv"), "hwb", "what asks the build backend"),
-        Key("test.command", _COMMAND, [], "how the project's own tests are run (unset: the wheel is imported)"),
-        Key("test.requires", _STRINGS, [], "what those tests need installed"),
-        Key("publish.registry", _one_of("local"), "local", "where wheels are published"),
-        Key("publish.path", _STR, None, "the folder of the local index (unset: .hwb/index in the project)"),
-    )
-}
-"""Everything that can be set."""
-
-_TABLES = frozenset(name.partition(".")[0] for name in KEYS if "." in name)
+_BY_PATH = {tuple(name.split(".")): key for name, key in KEYS.items() if name != OTHERS}
+_BY_PATH["isolation", "strategy"] = KEYS["isolation"]  # which is the short form: a text instead of the table
+_TABLES = frozenset(".".join(path[:depth]) for path in _BY_PATH for depth in range(1, len(path)))
 _BY_ENV = {key.env: key for key in KEYS.values() if key.env}
 _BY_ATTRIBUTE = {key.attribute: name for name, key in KEYS.items()} | {table: table for table in _TABLES}
 _RESERVED = ("HWB_TEST_", "HWB_FRESH_")
@@ -225,7 +44,8 @@ _RESERVED_NAMES = frozenset(
 class Settings:
     """What holds for this run: `settings.jobs`, `settings.get("reuse-venv")`, `settings.source("test.command")`.
 
-    A table's name (`test`, `publish`) gives a dict of its keys. Nothing changes after `load`.
+    A table's name (`test`, `isolation.docker`) gives a dict of its keys; `isolation` is the strategy's name. Nothing
+    changes after `load`.
     """
 
     __slots__ = ("_values", "warnings")
@@ -238,10 +58,12 @@ class Settings:
     def get(self, key: str) -> Any:
         """The value of a key (KeyError when there is none); `reuse_venv` and `reuse-venv` are the same."""
         name = _BY_ATTRIBUTE.get(key, key)
-        if name in _TABLES:
-            inner = [(full.partition("."), value) for full, value in self._values.items()]
-            return {key: value.value for (table, _, key), value in inner if table == name and key}
-        return self._values[name].value
+        if name in self._values:
+            return self._values[name].value
+        if name not in _TABLES:
+            raise KeyError(key)
+        inner = [(full.rpartition("."), value) for full, value in self._values.items()]
+        return {key: value.value for (table, _, key), value in inner if table == name}
 
     def source(self, key: str) -> str:
         """Where the value came from."""
@@ -315,7 +137,7 @@ def _from_options(options: Mapping[str, Any]) -> dict[str, Value]:
         if value is not None:
             key = KEYS[_BY_ATTRIBUTE.get(name, name)]
             flag = "--" + key.name
-            parsed = key.type.parse(value) if isinstance(value, str) else value
+            parsed = key.type.parse(value) if isinstance(value, str) and key.type.parse else value
             found[key.name] = Value(_checked(key, parsed, flag), flag)
     return found
 
@@ -325,7 +147,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], lis
     for name in environ:
         if name.startswith("HWB_") and environ[name]:
             key = _BY_ENV.get(name)
-            if key is not None:
+            if key is not None and key.type.parse is not None:
                 found[key.name] = Value(_checked(key, key.type.parse(environ[name]), name), name)
             elif name not in _RESERVED_NAMES and not name.startswith(_RESERVED):
                 warnings.append(f"unknown variable {name}{_near(name, list(_BY_ENV), '; did you mean {}?')}")
@@ -342,7 +164,7 @@ def _from_project(root: str) -> dict[str, Value]:
     data = read_bytes(os.path.join(root, "pyproject.toml"))
     if data is None or b"hwb" not in data or not _MENTION.search(data):
         return {}
-    tool = parse_toml(data, "pyproject.toml").get("tool", {})
+    tool = _parsed(data, "pyproject.toml").get("tool", {})
     section = tool.get("hwb", {}) if isinstance(tool, dict) else {}
     return _from_table(section, "pyproject.toml", data, ("tool", "hwb"))
 
@@ -356,7 +178,21 @@ def _org_toml(environ: Mapping[str, str], recipes: str | None) -> str:
 def _from_org(environ: Mapping[str, str], recipes: str | None) -> dict[str, Value]:
     path = _org_toml(environ, recipes)
     data = read_bytes(path)
-    return {} if data is None else _from_table(parse_toml(data, path), path, data, ())
+    return {} if data is None else _from_table(_parsed(data, path), path, data, ())
+
+
+_SHORT = re.compile(rb"^\s*(?:hwb\s*\.\s*)?isolation\s*=\s*[\"']", re.MULTILINE)
+_LONG = re.compile(rb"^\s*(?:\[[^]\n]*\bisolation\s*[].]|(?:hwb\s*\.\s*)?isolation\s*\.)", re.MULTILINE)
+
+
+def _parsed(data: bytes, file: str) -> dict[str, Any]:
+    """The TOML; for TOML the short form of the strategy and the tables around it are the same key twice."""
+    try:
+        return parse_toml(data, file)
+    except ConfigError as error:
+        if _SHORT.search(data) and _LONG.search(data):
+            error.remedy = "isolation is a text or a table, not both: write strategy = ... in [tool.hwb.isolation]"
+        raise
 
 
 class _Place:
@@ -382,25 +218,43 @@ def _from_table(table: Any, file: str, data: bytes, prefix: tuple[str, ...]) -> 
     place = _Place(file, data, prefix)
     if not isinstance(table, dict):
         raise ConfigError(f"{'.'.join(prefix)} must be a table", where=place.of())
-    found = {}
-    for name, value in table.items():
-        if name in _TABLES:
-            if not isinstance(value, dict):
-                raise ConfigError(f"{name} must be a table, not {_shown(value)}", where=place.of(name))
-            entries = {f"{name}.{inner}": (place.of(name, inner), item) for inner, item in value.items()}
+    found: dict[str, Value] = {}
+    others: dict[str, Any] = {}
+    for path, value in _leaves(table, (), place):
+        where = place.of(*path)
+        if path[:-1] == ("isolation",) and isinstance(value, dict) and path[-1] in installed_strategies():
+            others[path[-1]] = _checked(KEYS[OTHERS], value, where)
+            found.setdefault(OTHERS, Value(others, where))
         else:
-            entries = {name: (place.of(name), value)}
-        for full, (where, item) in entries.items():
-            found[full] = Value(_checked(_known(full, where, table=name in _TABLES), item, where), where)
+            key = _known(path, where, value)
+            found[key.name] = Value(_checked(key, value, where), where)
     return found
 
 
-def _known(name: str, where: str, *, table: bool) -> Key:
-    if name in KEYS and ("." in name) == table:
-        return KEYS[name]
-    names = [*KEYS, *_TABLES]
+def _leaves(table: dict[str, Any], above: tuple[str, ...], place: _Place) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Everything in a table that is no table of settings itself, with its path."""
+    for name, value in table.items():
+        path = (*above, name)
+        if ".".join(path) not in _TABLES or "." in name:
+            yield path, value
+        elif isinstance(value, dict):
+            yield from _leaves(value, path, place)
+        elif path in _BY_PATH:
+            yield path, value
+        else:
+            raise ConfigError(f"{'.'.join(path)} must be a table, not {_shown(value)}", where=place.of(*path))
+
+
+def _known(path: tuple[str, ...], where: str, value: Any) -> Key:
+    if path in _BY_PATH:
+        return _BY_PATH[path]
+    name = ".".join(path)
+    names = [".".join(known) for known in _BY_PATH] + sorted(_TABLES - KEYS.keys())
     if name not in KEYS and name.replace("_", "-") in KEYS:
         remedy = f"write {name.replace('_', '-')}"
+    elif path[:-1] == ("isolation",) and isinstance(value, dict):
+        offered = f"no installed distribution offers the strategy {path[-1]!r} (entry points {STRATEGY_GROUP})"
+        remedy = _near(path[-1], ("venv", "docker"), "did you mean isolation.{}?") or offered
     else:
         remedy = _near(name, names, "did you mean {}?") or "known keys: " + ", ".join(names)
     raise ConfigError(f"unknown setting {name!r}", where=where, remedy=remedy)
@@ -409,10 +263,11 @@ def _known(name: str, where: str, *, table: bool) -> Key:
 def _checked(key: Key, value: Any, where: str) -> Any:
     try:
         return key.type.check(value)
-    except ValueError:
+    except ValueError as error:
         what = f"{key.name} must be {key.type.accepts}, not {_shown(value)}"
         words = re.findall(r'"(\w+)"', key.type.accepts) if isinstance(value, str) else []
-        raise ConfigError(what, where=where, remedy=_near(str(value), words, "did you mean {}?")) from None
+        remedy = _near(str(value), words, "did you mean {}?") or str(error)
+        raise ConfigError(what, where=where, remedy=remedy) from None
 
 
 def _shown(value: Any) -> str:

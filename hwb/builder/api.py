@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hwb.builder.options import BuildOptions, Source
 from hwb.context import current, use
 from hwb.errors import HwbError, UsageError
+from hwb.keys import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from hwb.artifacts import Artifact
     from hwb.builder.container_room import ContainerRoom
     from hwb.builder.options import Built, Dependencies
+    from hwb.config import Settings
     from hwb.pythons import Interpreter
     from hwb.repair import RepairOptions
     from hwb.source import ResolvedSource
 
-__all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source", "failed", "result_of"]
+__all__ = ["BuildRequest", "BuildResult", "PhaseTime", "build", "build_source", "failed", "placed", "result_of"]
 
 
 class PhaseTime(NamedTuple):
@@ -89,7 +91,7 @@ class BuildRequest(NamedTuple):
     directory: str = ""
     """What `source` and relative paths are relative to; empty: the current directory."""
     isolation: str | None = None
-    """`auto`, `venv`, `docker` or `none`."""
+    """`auto`, `venv`, `docker`, `none`, or the name of an installed strategy."""
     docker: Mapping[str, Any] = {}
     """Fields of `hwb.isolation.docker.DockerConfig` that this build sets."""
 
@@ -104,8 +106,7 @@ def build_source(request: BuildRequest) -> BuildResult:
 
         settings = load(source.root, org_file=None)
         out_dir = _output_dir(request, source, spec_dir, settings.get("output-dir"))
-        with _room(request, source, settings) as (room, repair):
-            options = _options(request, source, settings, room, repair)
+        with placed(request, source, settings) as (request, options):
             if request.only_why:
                 from hwb.builder.engine import changes_since
 
@@ -227,41 +228,85 @@ def _kinds(request: BuildRequest, source: Source) -> tuple[bool, bool]:
 
 
 @contextmanager
+def placed(request: BuildRequest, source: Source, settings: Settings) -> Iterator[tuple[BuildRequest, BuildOptions]]:
+    """How it is built, while the place where that happens is there; the request says then whether it is isolated."""
+    from hwb.builder.where import wanted_strategy
+
+    strategy = wanted_strategy(request.isolation, settings.get("isolation"), isolated=request.isolated)
+    if request.docker and strategy != "docker":
+        what = f"{', '.join(request.docker)}: only containers have that"
+        raise UsageError(what, remedy="add --isolation docker")
+    request = request._replace(isolated=strategy != "none")
+    if strategy not in STRATEGIES:
+        with _installed(strategy, request, source, settings) as options:
+            yield request, options
+        return
+    with _room(strategy, request, source, settings) as (room, repair):
+        yield request, _options(request, source, settings, room, repair)
+
+
+@contextmanager
 def _room(
-    request: BuildRequest, source: Source, settings: Any
+    strategy: str, request: BuildRequest, source: Source, settings: Settings
 ) -> Iterator[tuple[ContainerRoom | None, RepairOptions | None]]:
     """The container that is asked for or fits best, and how its wheels are repaired; None twice: this machine."""
-    wanted = request.isolation or ("none" if not request.isolated else settings.get("isolation"))
-    if wanted in ("venv", "none") and not request.docker:
+    if strategy in ("venv", "none"):
         yield None, None
         return
     from hwb.builder.where import chosen, open_room, repair_of
-    from hwb.isolation.docker import DockerConfig
+    from hwb.isolation.configured import combined, docker_config
     from hwb.project import read_project
 
-    config = DockerConfig(**request.docker)
-    if request.docker and request.isolation != "docker":
-        what = f"{', '.join(request.docker)}: only containers have that"
-        raise UsageError(what, remedy="add --isolation docker")
-    if not chosen(wanted, read_project(source.root), config):
+    config = combined(docker_config(settings, source.root), request.docker)
+    if not chosen(strategy, read_project(source.root), config):
         yield None, None
         return
     with open_room(config, source.key) as room:
         yield room, repair_of(config, room.image.policy)
 
 
+@contextmanager
+def _installed(name: str, request: BuildRequest, source: Source, settings: Settings) -> Iterator[BuildOptions]:
+    """The options for environments that an installed strategy makes, one for each Python, while they are there."""
+    from hwb.builder.environments import Environments
+    from hwb.builder.where import prepared_of, strategy_environments
+    from hwb.isolation.configured import load_strategy
+    from hwb.project import read_project
+    from hwb.pydefault import choose
+    from hwb.pydownload import permitted
+
+    project, configured = read_project(source.root), settings.get("python")
+    words = request.pythons or ((configured,) if configured else ())
+    if not words:
+        with permitted(settings):
+            words = (choose(source.root, settings, lambda: project.requires_python).request,)
+    requires = Environments(BuildOptions((), local=request.local)).with_local(project.build_system.requires)
+    with strategy_environments(name, load_strategy(name, settings), words, requires) as made:
+        prepared = dict(map(prepared_of, made))
+        options = _options(request, source, settings, None, None, tuple(prepared))
+        found = {interpreter.identity: one for interpreter, one in prepared.items()}
+        yield options._replace(prepared=found, cache=False)
+
+
 def _options(
-    request: BuildRequest, source: Source, settings: Any, room: ContainerRoom | None, repair: RepairOptions | None
+    request: BuildRequest,
+    source: Source,
+    settings: Settings,
+    room: ContainerRoom | None,
+    repair: RepairOptions | None,
+    prepared: tuple[Interpreter, ...] = (),
 ) -> BuildOptions:
     sdist, wheel = _kinds(request, source)
+    from hwb.isolation.configured import build_options
+
     configured = settings.get("build")
     frontend = _frontend(request.frontend or configured["frontend"])
-    _check_own(request, frontend, room)
+    _check_own(request, frontend, room, prepared=bool(prepared))
     lock = os.path.join(source.root, "pylock.build.toml") if request.locked else ""
     if lock and not os.path.isfile(lock):
         raise UsageError("there is no pylock.build.toml to obey", where=source.root, remedy="make it: hwb lock --build")
     return BuildOptions(
-        pythons=_interpreters(request, source.root, settings.get("python"), room),
+        pythons=prepared or _interpreters(request, source.root, settings, room),
         sdist=sdist,
         wheel=wheel,
         config_settings=request.config_settings,
@@ -277,17 +322,21 @@ def _options(
         frontend=frontend,
         room=room,
         repair=repair,
+        **(build_options(settings) if room is None and request.isolated else {}),
     )
 
 
-def _check_own(request: BuildRequest, frontend: str, room: ContainerRoom | None) -> None:
+def _check_own(request: BuildRequest, frontend: str, room: ContainerRoom | None, *, prepared: bool) -> None:
     """What only hwb's own build environments can obey is refused where there is none."""
-    own = request.isolated and frontend == "hwb"
+    if prepared and frontend != "hwb":
+        what = f"--frontend {frontend} makes its own build environments"
+        raise UsageError(what, remedy="leave it out, or use --isolation venv")
+    own = request.isolated and frontend == "hwb" and not prepared
     given = [("--locked", request.locked), ("--build-constraint", bool(request.constraints))]
     for option, asked in given:
         if asked and not own:
             what = f"{option} is for hwb's own build environments: not without isolation, nor with another front end"
-            raise UsageError(what, remedy=f"leave out {option}, or --no-isolation and --frontend")
+            raise UsageError(what, remedy=f"leave out {option}, or --no-isolation, --frontend and --isolation")
     if room is not None and (frontend != "hwb" or request.locked):
         option = "--locked" if request.locked else f"--frontend {frontend}"
         raise UsageError(f"{option} does not work in a container yet", remedy="leave it out, or use --isolation venv")
@@ -304,22 +353,22 @@ def _frontend(name: str) -> str:
 
 
 def _interpreters(
-    request: BuildRequest, root: str, configured: str | None, room: ContainerRoom | None
+    request: BuildRequest, root: str, settings: Settings, room: ContainerRoom | None
 ) -> tuple[Interpreter, ...]:
-    """One for each that was named; else the configured one, else one that the project allows."""
-    from hwb import pythons
-    from hwb.project import read_project
+    """One for each that was named; else the project's default, which without isolation is the active environment's."""
+    from hwb.pydefault import choose, named, requires_python_of
+    from hwb.pydownload import permitted
 
-    words = request.pythons or ((configured,) if configured else ())
     if room is not None:
-        inside = [room.python(word) for word in words] or [room.default_python(read_project(root).requires_python)]
+        inside: list[Interpreter] = [room.python(word) for word in request.pythons]
+        inside = inside or [choose(root, settings, lambda: requires_python_of(root), room.find_python)]
         return tuple({interpreter.identity: interpreter for interpreter in inside}.values())
-    if words:
-        found = [pythons.find(word) for word in words]
-        return tuple({interpreter.identity: interpreter for interpreter in found}.values())
-    if not request.isolated:
+    if not (request.isolated or request.pythons or settings.get("python")):
         return (_own(),)
-    return (pythons.find(None, requires_python=read_project(root).requires_python),)
+    with permitted(settings):
+        if request.pythons:
+            return tuple(named(root, settings, request.pythons))
+        return (choose(root, settings, lambda: requires_python_of(root)),)
 
 
 def _own() -> Interpreter:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from hwb.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hwb.builder.options import BuildOptions
     from hwb.builder.results import Requirements
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from hwb.pythons import Interpreter
 
 __all__ = ["Environments"]
+
+T = TypeVar("T")
 
 
 class Environments:
@@ -26,7 +29,9 @@ class Environments:
         self._used: dict[tuple[str, tuple[str, ...]], Requirements] = {}
         self._venvs: dict[str, Venv] = {}
         self._known: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, set[str]] = {}
+        self.place = ""
+        """The build's own directory: environments that are for it alone always have the same path."""
         self._asked: list[tuple[Interpreter, tuple[str, ...]]] = []
 
     @property
@@ -39,10 +44,11 @@ class Environments:
         if not self._options.isolated:
             return _as_it_is(interpreter)
         if self._options.prepared:
-            return _prepared(self._options.prepared, interpreter, requires, self._seen)
+            prepared = self._options.prepared[interpreter.identity]
+            return _prepared(prepared.python, interpreter, requires, self._seen.setdefault(prepared.python, set()))
         from hwb.builder.results import Requirements
 
-        requires = self._with_local(requires)
+        requires = self.with_local(requires)
         pins = self.pins(interpreter, requires)
         self._used[interpreter.identity, tuple(requires)] = Requirements(
             interpreter.identity, tuple(requires), tuple(pins)
@@ -51,28 +57,56 @@ class Environments:
 
     def _made(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
         venv = self._make(interpreter, requires, pins)
+        if self._alone and venv.reused and venv.path not in self._venvs and not self._is_whole(venv):
+            venv = self._make(interpreter, requires, pins)
         self._venvs[venv.path] = venv
         return venv
+
+    def _by_backend(self, function: Callable[..., T]) -> Callable[..., T]:
+        """The function, told what makes environments where that is chosen."""
+        return partial(function, backend=self._options.backend) if self._options.backend else function
+
+    @property
+    def _alone(self) -> bool:
+        return self._options.fresh and self._options.room is None
+
+    def _is_whole(self, venv: Venv) -> bool:
+        """Whether an environment that a killed build left behind is as it was made."""
+        from hwb.isolation.shared import verify_unmodified
+
+        return verify_unmodified(venv)
 
     def _make(self, interpreter: Interpreter, requires: Sequence[str], pins: Sequence[str]) -> Venv:
         from hwb.isolation.shared import environment_of_pins
 
         if self._options.room is not None:
             return self._options.room.environment(interpreter, requires, pins)
+        make = self._by_backend(environment_of_pins)
+        if self._alone:
+            make = partial(make, purpose=self.place)
         if not self._options.lock:
-            return environment_of_pins(interpreter, requires, pins)
+            return make(interpreter, requires, pins)
         from hwb.builder.lock import refused
         from hwb.errors import DependencyError
 
         try:
-            return environment_of_pins(interpreter, requires, pins)
+            return make(interpreter, requires, pins)
         except DependencyError as error:
             raise refused(error, self._options.lock) or error from error
 
     def verify(self) -> None:
-        """Look whether the hooks left every environment as it was; one that is not is made anew by its next user."""
+        """Look whether the hooks left every environment as it was; one that is not is made anew by its next user.
+
+        Those that are for this build alone are removed.
+        """
         from hwb.isolation.shared import verify_unmodified
 
+        if self._alone:
+            from hwb.fs import remove_tree
+
+            for venv in self._venvs.values():
+                remove_tree(venv.path)
+            return
         later = (current().shared or {}).get("verify")
         if later is not None:  # several builds share it: once is enough, after the last of them
             later.update(self._venvs)
@@ -80,7 +114,7 @@ class Environments:
         for venv in self._venvs.values():
             verify_unmodified(venv)
 
-    def _with_local(self, requires: Sequence[str]) -> list[str]:
+    def with_local(self, requires: Sequence[str]) -> list[str]:
         """Requirements with the workspace's own wheels in their place, and those that such a wheel needs in turn."""
         if not self._options.local:
             return list(requires)
@@ -124,7 +158,7 @@ class Environments:
             return self._known[key]
         self._asked.append((interpreter, tuple(requires)))
         constraints, room = self._options.constraints, self._options.room
-        pins = pins_of if room is None else room.pins
+        pins = self._by_backend(pins_of) if room is None else room.pins
         self._known[key] = _hashed(pins(interpreter, requires, constraints), constraints)
         return self._known[key]
 
@@ -136,7 +170,8 @@ class Environments:
             return float("inf")
         if self._options.room is not None:
             return 0.0
-        return min((pins_until(*asked, self._options.constraints) for asked in self._asked), default=float("inf"))
+        known_until = self._by_backend(pins_until)
+        return min((known_until(*asked, self._options.constraints) for asked in self._asked), default=float("inf"))
 
     def now(self, identity: str, requires: Sequence[str]) -> list[str]:
         """The same for an interpreter given by its identity; an empty list when it is none of this build's.

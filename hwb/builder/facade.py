@@ -53,11 +53,11 @@ class BuildEngine:
         from hwb.builder.api import result_of
         from hwb.builder.engine import build_project
         from hwb.builder.options import BuildOptions, Source
+        from hwb.builder.where import prepared_of
         from hwb.context import current, use
-        from hwb.pythons import find
 
-        interpreter = find(str(environment.python_path))
-        options = BuildOptions((interpreter,), sdist=False, prepared=str(environment.python_path), cache=False)
+        interpreter, prepared = prepared_of(environment)
+        options = BuildOptions((interpreter,), sdist=False, prepared={interpreter.identity: prepared}, cache=False)
         with use(current().but(log=log)):
             built = build_project(Source(source_path), str(self.output_dir), options)
             return result_of(built, str(self.output_dir))

@@ -96,7 +96,7 @@ def _run(argv: list[str], folder: str, place: str, epoch: int, options: BuildOpt
     outer = current().outer_env
     # what decides where packages come from: a front end makes its own build environments
     installers = {name: value for name, value in outer.items() if _for_installers(name)}
-    env = {**hook_environment("", place, epoch, more=options.env_pass), **installers}
+    env = {**hook_environment("", place, epoch, more=options.env_pass), **installers, **options.env}
     env.update({"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"} if current().offline else {})
     env.update({name: outer[name] for name in ("HOME", "XDG_CACHE_HOME") if name in outer})
     with phase("build", os.path.basename(argv[0])):

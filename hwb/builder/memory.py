@@ -97,8 +97,9 @@ def _inputs(source: Source, tree: Tree, project: Project, options: BuildOptions)
     from hwb.builder.native import compilers, may_compile
     from hwb.fs import sha256_file
 
-    outer, room = current().outer_env, options.room
+    outer, room = {**current().outer_env, **options.env}, options.room
     seen = passed(outer, options.env_pass) if room is None else {**chosen(outer, options.env_pass), **room.environ}
+    seen |= options.env
     variables = {f"variable {name}": value for name, value in seen.items()}
     found = {
         "hwb": __version__,

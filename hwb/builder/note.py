@@ -71,8 +71,8 @@ def _watched(built_from: Dependencies) -> list[str]:
     home = outer.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     uv = [outer.get("UV_CONFIG_FILE", ""), os.path.join(home, "uv", "uv.toml"), "/etc/uv/uv.toml"]
     pythons = [os.path.realpath(interpreter.path) for interpreter in built_from.options.pythons]
-    lock = [built_from.options.lock]
-    return [path for path in (*config_files(built_from.tree.root), *pip_files(outer), *uv, *pythons, *lock) if path]
+    more = [built_from.options.lock, os.path.join(built_from.tree.root, ".python-version")]
+    return [path for path in (*config_files(built_from.tree.root), *pip_files(outer), *uv, *pythons, *more) if path]
 
 
 def _programs(project: Project) -> list[list[str]]:

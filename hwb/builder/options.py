@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwb.repair import RepairOptions
     from hwb.snapshot import Tree
 
-__all__ = ["BuildOptions", "Built", "Dependencies", "Source"]
+__all__ = ["BuildOptions", "Built", "Dependencies", "Prepared", "Source"]
 
 
 class Source(NamedTuple):
@@ -37,6 +37,13 @@ class Source(NamedTuple):
     def key(self) -> str:
         """The identity, by default the directory's real path."""
         return self.identity or os.path.realpath(self.root)
+
+
+class Prepared(NamedTuple):
+    """An environment that belongs to one build alone and has its static requirements: its Python, more variables."""
+
+    python: str
+    env: Mapping[str, str] = {}
 
 
 class BuildOptions(NamedTuple):
@@ -69,8 +76,14 @@ class BuildOptions(NamedTuple):
     """Where hooks run; None: on this machine."""
     repair: RepairOptions | None = None
     """How wheels get their final tag and the libraries that they need; None: they stay as they were built."""
-    prepared: str = ""
-    """A Python whose environment has the build requirements already and belongs to this build alone."""
+    prepared: Mapping[str, Prepared] = {}
+    """Environments to build in instead of hwb's own, by the `identity` of their interpreters."""
+    backend: str = ""
+    """What makes build environments, as in nox (`virtualenv|venv`); empty: the usual."""
+    fresh: bool = False
+    """Build environments are made for this build alone and removed after it, instead of shared."""
+    env: Mapping[str, str] = {}
+    """Variables that hooks get, whatever this machine's are; not in a room, which has its own."""
 
 
 class Dependencies(NamedTuple):

@@ -35,11 +35,12 @@ OPTIONS = (
     Option(("-w", "--wheel"), "wheel", "flag", "Only the wheel; it still comes from an sdist."),
     Option(("-o", "--output", "--outdir", "--out-dir"), "output", "value", "Where files go (default: dist).", "DIR"),
     Option(("-p", "--python"), "pythons", "several", "Build a wheel for each of these.", "X.Y[,X.Y]"),
+    Option(("--download-python",), "download_python", "flag", "Fetch a Python that is not there, with uv."),
     Option(("-C", "--config-setting"), "config", "several", "For the build backend.", "KEY=VALUE"),
     Option(("--config-json",), "config_json", "value", "The same as a JSON object.", "JSON"),
     Option(("--from-tree",), "from_tree", "flag", "Build the wheel from the tree, not from the sdist."),
     Option(("-n", "--no-isolation"), "no_isolation", "flag", "Use what is installed; install nothing."),
-    Option(("--isolation",), "isolation", "value", "Where hooks run: auto, venv, docker, none.", "STRATEGY"),
+    Option(("--isolation",), "isolation", "value", "Where hooks run: auto, venv, docker, none, ...", "STRATEGY"),
     Option(("--manylinux",), "manylinux", "value", "For glibc, in that image: 2014, 2_28, 2_34, ...", "POLICY"),
     Option(("--musllinux",), "musllinux", "value", "For musl (Alpine), in that image: 1_2.", "POLICY"),
     Option(("--platform",), "platform", "value", "linux/arm64 and the like, emulated if need be.", "PLATFORM"),
@@ -168,7 +169,10 @@ def _work(options: dict[str, Any], directory: str, token: CancelToken) -> int:
     from hwb.runner.watcher import Watcher
 
     quiet = options["quiet"] or options["as_json"]
-    with _open_log() as log:
+    from hwb.pydownload import way
+    from hwb.pythons import downloading
+
+    with _open_log() as log, downloading(way(options["download_python"] or None)):
         watcher = Watcher(_run_id(), "")  # before any thread: it is forked
         watcher.temporary(log.name)
         watching = Watching(log, sys.stderr, verbose=options["verbose"], quiet=quiet)
@@ -278,13 +282,14 @@ def _build(options: dict[str, Any], directory: str) -> list[BuildResult]:
 
 def _request(options: dict[str, Any], directory: str) -> BuildRequest:
     from hwb.builder.api import BuildRequest
+    from hwb.pyspec import split_specs
 
     return BuildRequest(
         source=options["source"],
         output_dir=options["output"],
         sdist=options["sdist"] or None,
         wheel=options["wheel"] or None,
-        pythons=tuple(part.strip() for text in options["pythons"] for part in text.split(",") if part.strip()),
+        pythons=tuple(split_specs(options["pythons"])),
         config_settings=_config_settings(options["config"], options["config_json"]),
         isolated=not options["no_isolation"] and options["isolation"] != "none",
         isolation=options["isolation"],

@@ -68,10 +68,10 @@ class Watching:
         self._clear()
 
     def tell(self, kind: str, **values: Any) -> None:
-        """An event: phases are headers in the log, warnings and (at -v) other messages go to the screen."""
+        """An event: phases are headers in the log, messages go to the screen (at -v those for the curious too)."""
         if kind == "phase":
             self._of_phase(values)
-        elif kind == "message" and not (self._quiet and values["level"] == "info"):
+        elif kind == "message" and self._wants(values["level"]):
             label = "" if values["level"] == "info" else f"{values['level']}: "
             self._say(f"{label}{values['text']}")
         elif kind == "environment" and self._verbose:
@@ -79,6 +79,11 @@ class Watching:
             self._say(f"environment: Python {values['python']}, {values['backend']}, {made} ({values['path']})")
         elif kind == "command-started" and self._verbose > 1:
             self._say(f"$ {' '.join(values['argv'])}")
+
+    def _wants(self, level: str) -> bool:
+        if level == "debug":
+            return bool(self._verbose) and not self._quiet
+        return level != "info" or not self._quiet
 
     def _of_phase(self, values: dict[str, Any]) -> None:
         name = " ".join(filter(None, (values["name"], values["detail"])))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from typing_extensions import Self
 
-__all__ = ["BuildEnvironment", "IsolationStrategy", "in_thread"]
+__all__ = ["BuildEnvironment", "EventLoop", "IsolationStrategy", "in_thread"]
 
 T = TypeVar("T")
 
@@ -92,3 +92,68 @@ async def in_thread(function: Callable[[], T], undo: Callable[[T], None] | None 
         if future.done():
             token.close()
     return future.result()
+
+
+class EventLoop:
+    """An event loop in a thread of its own, for plain code that has to call asynchronous strategies.
+
+    A context manager; what a strategy keeps running (a connection, a process) goes on between the calls.
+    """
+
+    def __enter__(self) -> Self:
+        import asyncio
+        import threading
+
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hwb-event-loop", daemon=True)
+        self._thread.start()
+        return self
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Its result, or what it raises; Cancelled when the run was called off, once it has ended."""
+        import asyncio
+        from concurrent.futures import CancelledError, wait
+
+        from hwb.context import current
+
+        token = current().token
+
+        async def supervised() -> T:
+            task = asyncio.ensure_future(work)
+
+            def end(_reason: str) -> None:
+                self._loop.call_soon_threadsafe(task.cancel)
+
+            forget = token.on_cancel(end)
+            try:
+                return await task
+            finally:
+                forget()
+
+        future = asyncio.run_coroutine_threadsafe(supervised(), self._loop)
+        try:
+            while not wait([future], 0.1).done:
+                pass  # on Windows nothing interrupts a wait without an end
+            return future.result()
+        except CancelledError:
+            token.check()
+            raise
+        except BaseException:
+            future.cancel()
+            raise
+
+    def __exit__(self, *_exc: object) -> None:
+        import asyncio
+
+        async def end() -> None:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await self._loop.shutdown_asyncgens()
+            await self._loop.shutdown_default_executor()
+
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(end())
+        self._loop.close()

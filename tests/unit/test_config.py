@@ -122,7 +122,7 @@ def test_tables(root):
     settings = load(
         root, "[tool.hwb]\ntest.command = 'pytest'\n[tool.hwb.publish]\npath = 'p'\n[tool.hwb.resources]\ndb = 2"
     )
-    assert settings.test == {"command": "pytest", "requires": []}
+    assert settings.test == {"command": "pytest", "requires": [], "resolutions": []}
     assert settings.publish == {"registry": "local", "path": "p"}
     assert settings.get("test.command") == "pytest"
     assert settings.source("publish.path") == "pyproject.toml:4"
@@ -173,7 +173,7 @@ def test_crlf_and_a_byte_order_mark(root):
         ("[tool.hwb]\nsessions = ['a', 1]", 2, "a list of texts", ""),
         ("[tool.hwb]\ntimeout = -1", 2, "a number of seconds", ""),
         ("[tool.hwb]\ntimeout = inf", 2, "a number of seconds", ""),
-        ("[tool.hwb]\nisolation = 'docker'", 2, 'one of "auto", "venv", "none"', ""),
+        ("[tool.hwb]\nisolation = 'dokcer'", 2, 'one of "auto", "venv", "docker", "none"', "did you mean docker?"),
         ("[tool.hwb]\nreuse-venv = 3", 2, "reuse-venv must be", ""),
         ("[tool.hwb]\ntest = 3", 2, "test must be a table", ""),
         ("[tool.hwb]\ntest.command = []", 2, "a text or a list of texts", ""),
@@ -258,6 +258,91 @@ def test_a_matrix_of_anything_else_is_refused(root, value):
     error = refused(root, f"[tool.hwb]\nmatrix = {value}")
     assert "matrix must be a table" in error.what
     assert error.where == "pyproject.toml:2"
+
+
+ISOLATION = """
+[tool.hwb.isolation]
+strategy = "docker"
+[tool.hwb.isolation.venv]
+use-uv = false
+[tool.hwb.isolation.venv.windows]
+env = { "XFORMERS_DISABLED" = "0" }
+[tool.hwb.isolation.docker]
+memory = "8g"
+cpus = 4.0
+gpu-devices = ["0", "1"]
+"""
+
+
+def test_isolation_is_a_table_of_tables(root):
+    settings = load(root, ISOLATION)
+    assert (settings.isolation, settings.source("isolation")) == ("docker", "pyproject.toml:3")
+    assert settings.get("isolation.venv")["use-uv"] is False
+    assert settings.get("isolation.venv").keys() == {"use-uv", "cache-envs", "python-path", "env"}
+    assert settings.get("isolation.venv.windows") == {"env": {"XFORMERS_DISABLED": "0"}, "python-path": None}
+    assert settings.get("isolation.docker")["cpus"] == 4.0
+    assert settings.source("isolation.docker.memory") == "pyproject.toml:9"
+    changed = [name for name, value in settings.items() if value.source != "default"]
+    assert changed == [
+        *("isolation", "isolation.venv.use-uv", "isolation.venv.windows.env"),
+        *("isolation.docker.memory", "isolation.docker.cpus", "isolation.docker.gpu-devices"),
+    ]
+    assert config.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_the_strategy_alone_may_be_a_text_and_a_variable(root):
+    assert load(root, "[tool.hwb]\nisolation = 'docker'").isolation == "docker"
+    assert load(root, "tool.hwb.isolation.strategy = 'none'").isolation == "none"
+    settings = load(root, ISOLATION, {"HWB_ISOLATION": "venv"})
+    assert (settings.isolation, settings.get("isolation.docker")["memory"]) == ("venv", "8g")
+    assert load(root, ISOLATION, isolation="none").isolation == "none"
+
+
+def test_the_organisations_tables_and_the_projects_are_one(root):
+    (root / "config" / "hwb").mkdir(parents=True)
+    (root / "config" / "hwb" / "hwb.toml").write_text("isolation = 'venv'\n")
+    settings = load(root, "[tool.hwb.isolation.docker]\ngpu = true")
+    assert (settings.isolation, settings.get("isolation.docker.gpu")) == ("venv", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what", "remedy"),
+    [
+        ("[tool.hwb]\nisolation = 'vm'", 2, "isolation must be one of", "there are auto, venv, docker, none"),
+        ("[tool.hwb.isolation]\nstrategy = 'noen'", 2, "isolation must be one of", "did you mean none?"),
+        ("[tool.hwb.isolation]\nstrategy = 3", 2, "not 3", ""),
+        ("[tool.hwb.isolation]\nstratgy = 'venv'", 2, "unknown setting 'isolation.stratgy'", "isolation.strategy"),
+        ("[tool.hwb.isolation.venv]\nuse_uv = true", 2, "'isolation.venv.use_uv'", "write isolation.venv.use-uv"),
+        ("[tool.hwb.isolation.venv]\nuse-uv = 1", 2, "isolation.venv.use-uv must be true or false", ""),
+        ("[tool.hwb.isolation]\nvenv = 3", 2, "isolation.venv must be a table, not 3", ""),
+        ("[tool.hwb.isolation.docker]\nmemroy = '8g'", 2, "'isolation.docker.memroy'", "isolation.docker.memory?"),
+        ("[tool.hwb.isolation.docker]\nmemory = 'much'", 2, 'an amount such as "8g" or "512m"', ""),
+        ("[tool.hwb.isolation.docker]\ncpus = 0", 2, "isolation.docker.cpus must be a number above 0", ""),
+        ("[tool.hwb.isolation.docker]\nenv = { A = 1 }", 2, "isolation.docker.env must be a table of texts", ""),
+        ("[tool.hwb.isolation.vm]\nhost = 'x'", 1, "unknown setting 'isolation.vm'", "no installed distribution"),
+        ("[tool.hwb.isolation.dokcer]\ngpu = true", 1, "unknown setting 'isolation.dokcer'", "isolation.docker?"),
+        ("[tool.hwb.isolation]\nothers = { vm = 'x' }", 2, "unknown setting 'isolation.others'", ""),
+    ],
+)
+def test_mistakes_in_the_tables_of_isolation(root, text, where, what, remedy):
+    error = refused(root, text)
+    assert error.where == f"pyproject.toml:{where}"
+    assert what in error.what
+    assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.hwb]\nisolation = 'docker'\n[tool.hwb.isolation.docker]\ngpu = true",
+        "[tool.hwb]\nisolation = 'docker'\nisolation.docker.gpu = true",
+        "[tool]\nhwb.isolation = 'docker'\n[tool.hwb.isolation]\nstrategy = 'docker'",
+    ],
+)
+def test_a_text_and_a_table_at_once(root, text):
+    assert refused(root, text).remedy == (
+        "isolation is a text or a table, not both: write strategy = ... in [tool.hwb.isolation]"
+    )
 
 
 def test_unknown_names():

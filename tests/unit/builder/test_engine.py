@@ -333,10 +333,10 @@ def test_who_waited_takes_what_the_other_built(
     own_place = hwb.builder.place.own_place
 
     @contextmanager
-    def after_another(key: str, *where: str) -> Any:
+    def after_another(key: str, *where: str, **how: bool) -> Any:
         monkeypatch.setattr(hwb.builder.place, "own_place", own_place)
         build(project, tmp_path / "first")
-        with own_place(key, *where) as place:
+        with own_place(key, *where, **how) as place:
             yield place
 
     monkeypatch.setattr(hwb.builder.place, "own_place", after_another)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,10 +141,12 @@ def test_one_zygote_serves_all_hooks_of_an_environment_and_learns(tmp_path: Path
     room = HostRoom()
     code = "import sys\nbefore = 'colorsys' in sys.modules\n"
     code += "def get_requires_for_build_wheel(config_settings=None):\n    import colorsys\n    return [str(before)]\n"
-    with context.use(Context(log=log, shared={"zygotes": zygotes})):
-        found = [runner(tmp_path, room).run(job(tmp_path / "p", code), in_tree=True)["value"] for _ in range(2)]
-    assert found == [["False"], ["True"]]
-    assert len(room.commands) == 1
+    found = []
+    for run in (zygotes, zygotes, Zygotes()):
+        with run if run is not zygotes else nullcontext(), context.use(Context(log=log, shared={"zygotes": run})):
+            found += runner(tmp_path, room).run(job(tmp_path / "p", code), in_tree=True)["value"]
+    assert found == ["False", "False", "True"], "what it learned is for the next run"
+    assert len(room.commands) == 2
 
 
 def test_without_zygotes_each_hook_is_a_program_of_the_room(
@@ -190,3 +193,19 @@ def test_hooks_see_the_rooms_variables_and_of_ours_only_those_that_are_named(
     assert "-O9" not in found.get("CFLAGS", "")
     assert found["HOME"].endswith("home")
     assert pythons.running().path
+
+
+@pytest.mark.parametrize("room", [None, HostRoom()], ids=["here", "in a room"])
+def test_a_room_never_gets_the_tree_itself(
+    room: HostRoom | None,
+    project: Path,
+    tmp_path: Path,
+    build: Callable[..., Built],
+    change: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = tmp_path / "seen"
+    change("def build_sdist", f"import os\nopen({str(seen)!r}, 'w').write(os.getcwd())\ndef build_sdist")
+    monkeypatch.setattr("hwb.builder.files.reads_only", lambda project, release: True)
+    build(project, tmp_path / "out", room=room, wheel=False)
+    assert (seen.read_text() == os.path.realpath(project)) is (room is None)

@@ -203,3 +203,12 @@ def test_handlers_are_given_back_after_an_error() -> None:
     with pytest.raises(ValueError, match="x"), called_off(CancelToken()):
         raise ValueError("x")
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(("how", "seen"), [({}, False), ({"verbose": 1}, True), ({"verbose": 1, "quiet": True}, False)])
+def test_what_is_for_the_curious_is_said_to_them(
+    make: Callable[..., tuple[Watching, Screen]], how: dict[str, Any], seen: bool
+) -> None:
+    mine, screen = make(**how)
+    mine.tell("message", level="debug", text="because")
+    assert ("debug: because" in screen.getvalue()) is seen

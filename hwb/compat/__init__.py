@@ -1,0 +1,1 @@
+"""Which other names does hwb answer to? See `hwb.compat.alias`."""
