@@ -26,7 +26,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 bootstrap() { mmdebstrap --quiet --mode=root --aptopt='Acquire::Check-Valid-Until "false"' "$@" "$mirror" >"$work/log" 2>&1 || { tail -5 "$work/log" >&2; return 1; }; }
 
-bootstrap --variant=essential --format=dir --include=gcc,g++,make,libc6-dev,pkg-config,zlib1g-dev,liblz4-dev \
+bootstrap --variant=essential --format=dir --include=gcc,g++,make,libc6-dev,pkg-config,zlib1g-dev,liblz4-dev,libyaml-dev \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   bullseye "$root"
 mkdir -p "$root/opt/python"

@@ -42,7 +42,7 @@ _FOLDERS = {
     "sources": ("sources",),
     "pins": ("pins",),
     "wheels": ("wheels", "virtualenv"),
-    "builds": ("build", "rooms"),
+    "builds": ("build", "rooms", "kept"),
     "notes": ("again", "asked", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons", "images"),
     "temporaries": ("tmp",),
 }
@@ -139,6 +139,8 @@ def _builds(store: Store) -> Iterator[Entry]:
     for name, path in _children(store.root / "rooms"):
         what = "of builds in a container"
         yield Entry("builds", f"rooms/{name}", path, tree_size(path), _used(path), what, True, f"room-{name}")
+    for name, path in _children(store.root / "kept"):
+        yield Entry("builds", f"kept/{name}", path, tree_size(path), _used(path), "of a failed build, kept to look at")
 
 
 def _temporaries(store: Store, kind: str = "temporaries") -> Iterator[Entry]:

@@ -31,13 +31,16 @@ __all__ = ["IN_PROCESS_INSIDE", "SOURCES_INSIDE", "ContainerRoom", "RoomTool"]
 IN_PROCESS_INSIDE = "/hwb/in_process.py"
 SOURCES_INSIDE = "/src"
 """Where a container has a project's own files, for reading (DOC-37)."""
+_TOOL_MODULES = ("auditwheel.main", "auditwheel.main_repair", "auditwheel.libc", "elftools.elf.elffile")
+"""What tools import that are called before anybody has seen what they do."""
 
 
 class ContainerRoom:
     """A container of an image as a place to build in (see `Room`); a context manager that starts and removes it.
 
     `project` stands for the project: what is built for it in this image has the same path every time. `sources` is a
-    directory that hooks may read as /src, `environ` the variables that they get beside the image's own.
+    directory that hooks may read as /src, `environ` the variables that they get beside the image's own. `keeps`: after
+    `fail` the container stays.
     """
 
     in_process = IN_PROCESS_INSIDE
@@ -51,6 +54,7 @@ class ContainerRoom:
         options: ContainerOptions | None = None,
         environ: Mapping[str, str] | None = None,
         sources: str = "",
+        keeps: bool = False,
     ) -> None:
         from hwb.isolation.lockdown import ContainerOptions
         from hwb.store import fingerprint, open_store
@@ -60,14 +64,16 @@ class ContainerRoom:
         self._options = options or ContainerOptions()
         self.sources = sources
         self.environ: Mapping[str, str] = {**image.environ, **(environ or {})}
-        self._key = fingerprint(project, image.id, sources)
         self._store = open_store()
-        self.area = str(self._store.path("rooms", self._key))
-        said = json.dumps([sorted(self._options.env.items()), self._options.platform, self._options.network])
+        self._lock, self.area = self._own_area(fingerprint(project, image.id), alone=keeps)
+        seen = [[mount.source, mount.target] for mount in self._options.mounts]
+        said = json.dumps([sorted(self._options.env.items()), self._options.platform, self._options.network, seen])
         self.identity = f"{image.id}|{said}"
         self._given, self._starting = threading.Lock(), threading.Lock()
-        self._lock: FileLock | None = None
         self._container: Container | None = None
+        self._new: set[str] = set()
+        self.calls = threading.Lock()
+        self.keeps, self._failed = keeps, False
 
     def __enter__(self) -> ContainerRoom:
         return self
@@ -87,28 +93,50 @@ class ContainerRoom:
         from hwb.builder.zygote import run_mark
         from hwb.isolation.container import Container
 
-        self._lock = self._store.lock(f"room-{self._key}", on_wait=_say_waiting)
-        self._lock.acquire()
-        try:
-            os.makedirs(self.area, exist_ok=True)
-            with use(current().but(mark=run_mark())):  # it outlives the session that wants it first
-                return Container(self.engine, self.image.id, self._with_mounts()).start()
-        except BaseException:
-            self._lock.release()
-            raise
+        os.makedirs(self.area, exist_ok=True)
+        # it outlives the session that wants it first, and the run if it is kept
+        with use(current().but(mark={} if self.keeps else run_mark())):
+            return Container(self.engine, self.image.id, self._with_mounts()).start()
+
+    def _own_area(self, key: str, *, alone: bool) -> tuple[FileLock, str]:
+        """A place that nobody else uses: the same for each build of the project in this image, unless it is taken.
+
+        Whoever comes second does not wait: two runs that want two images each would wait for each other. What may be
+        kept has a place that no later build uses.
+        """
+        from secrets import token_hex
+
+        lock = self._store.lock(f"room-{key}")
+        if alone or not lock.acquire(blocking=False):
+            key = token_hex(16)
+            lock = self._store.lock(f"room-{key}")
+            lock.acquire()
+        return lock, str(self._store.path("rooms", key))
+
+    def fail(self) -> None:
+        """Something failed in it: where containers are kept this one is, and a person is told how to enter it."""
+        with self._starting:
+            if self.keeps and self._container is not None:
+                enter, remove = self._container.keep(self.area)
+                self._failed = True
+                text = f"the container is kept: {enter} enters it, {remove} removes it"
+                current().emit("message", level="warning", text=text)
 
     def close(self) -> None:
-        """Remove the container, and what was built in."""
+        """Remove the container, and what was built in, unless they are kept."""
+        from pathlib import Path
+
         from hwb.fs import remove_tree
 
         container, self._container = self._container, None
-        if container is None:
-            return
         try:
-            container.remove()
-            remove_tree(self.area)
+            if container is not None:
+                container.remove()
+                if self._failed:  # out of the way of whoever tidies up; the container sees it where it was
+                    Path(self.area).rename(self._store.path("kept", os.path.basename(self.area)))
+                else:
+                    remove_tree(self.area)
         finally:
-            assert self._lock is not None
             self._lock.release()
 
     def _with_mounts(self) -> ContainerOptions:
@@ -152,6 +180,14 @@ class ContainerRoom:
         """As `Room.tool`."""
         return RoomTool(self, name)
 
+    def bytecode(self, python: str, names: Sequence[str]) -> str:
+        """As `Room.bytecode`."""
+        from hwb.isolation.bytecode import bytecode_of
+
+        if python in self._new:
+            return ""  # it costs as much to make as it saves in one run: the next one makes it
+        return bytecode_of(self.engine, self.image, python, names)
+
     def give(self, path: str) -> None:
         """As `Room.give`: what is the container's already stays as it is."""
         with self._given:
@@ -174,6 +210,10 @@ class ContainerRoom:
             raise ContainerError(what, remedy=f"it has {has}")
         return max(usable, key=lambda python: version_key(python.version))
 
+    def find_python(self, wanted: str | None = None, *, requires_python: str = "") -> ForeignPython:
+        """The image's Python for a request, without one the default. Raises ContainerError."""
+        return self.python(wanted) if wanted else self.default_python(requires_python)
+
     def pins(self, interpreter: Interpreter, requires: Sequence[str], constraints: Sequence[str]) -> list[str]:
         """As `Room.pins`."""
         from hwb.isolation.provision import container_pins
@@ -184,7 +224,10 @@ class ContainerRoom:
         """As `Room.environment`."""
         from hwb.isolation.provision import environment_of_container_pins
 
-        return environment_of_container_pins(self.engine, self.image, _foreign(interpreter), requires, pins)
+        venv = environment_of_container_pins(self.engine, self.image, _foreign(interpreter), requires, pins)
+        if not venv.reused:
+            self._new.add(venv.python)
+        return venv
 
 
 def _foreign(interpreter: Interpreter) -> ForeignPython:
@@ -192,10 +235,6 @@ def _foreign(interpreter: Interpreter) -> ForeignPython:
 
     assert isinstance(interpreter, ForeignPython)
     return interpreter
-
-
-def _say_waiting(_path: str) -> None:
-    current().emit("message", level="info", text="waiting for another build of this project in this image")
 
 
 class RoomTool:
@@ -217,8 +256,28 @@ class RoomTool:
         """Run a command in the room with the environment's programs first on PATH."""
         from hwb import proc
 
-        path = f"{self._venv.bin}:{self._room.environ.get('PATH', os.defpath)}"
         place = os.path.dirname(argv[-1])
         self._room.give(place)
-        line, client = self._room.command(argv, env={**self._room.environ, **env, "PATH": path}, cwd=place)
+        line, client = self._room.command(argv, env=self._environ(env), cwd=place)
         return proc.run(line, env=client, check=False, capture=True)
+
+    def call(self, script: str, argument: str) -> None:
+        """Call `main(argument)` of a Python file, in a fork of an interpreter that has the tools' modules: what takes
+        longest of a repair are imports. Raises CommandFailed."""
+        from hwb.builder.hooks import HookRunner
+        from hwb.store import open_store
+
+        place, name = os.path.dirname(script), os.path.basename(self._venv.path)
+        record = ("preload", f"{name}.json")
+        if open_store().read_json(*record) is None:
+            open_store().write_json(*record, value=list(_TOOL_MODULES))
+        self._room.give(place)
+        module = os.path.splitext(os.path.basename(script))[0]
+        job = {"hook": "main", "backend": module, "backend_path": ["."], "source_dir": place, "arguments": [argument]}
+        runner = HookRunner(self.python, name, self._environ({}), place, room=self._room)
+        with self._room.calls:  # an interpreter in a room does one job at a time
+            runner.run({**job, "config_settings": None}, in_tree=True)
+
+    def _environ(self, more: Mapping[str, str]) -> dict[str, str]:
+        path = f"{self._venv.bin}:{self._room.environ.get('PATH', os.defpath)}"
+        return {**self._room.environ, **more, "PATH": path}

@@ -121,8 +121,9 @@ class _Build:
         from hwb.builder.place import own_place
 
         room = self._options.room
-        with own_place(self._source.key, self._options.elsewhere, room.area if room is not None else "") as place:
-            self._place = place
+        area, keeps = (room.area, room.keeps) if room is not None else ("", False)
+        with own_place(self._source.key, self._options.elsewhere, area, keeps=keeps) as place:
+            self._place = self._environments.place = place
             again = memory.handed_out(self._out_dir, asked=self._options.cache)  # somebody else was faster
             if again is not None:
                 return self._built(again, memory, cached=True)
@@ -164,7 +165,8 @@ class _Build:
         from hwb.builder.files import foreign, reads_only
 
         out = os.path.join(self._place, "sdist")
-        if reads_only(self._project, release=self._options.release) and self._tree.is_plain():
+        here = self._options.room is None  # a room does not see the tree itself
+        if here and reads_only(self._project, release=self._options.release) and self._tree.is_plain():
             packed = self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
             reader = self._checked_sdist(packed, stack)
             if not foreign(reader, self._tree):
@@ -262,10 +264,9 @@ class _Build:
         self, folder: str, project: Project, interpreter: Interpreter | None = None, *, quiet: bool = False
     ) -> _Explained:
         from hwb.builder.files import reads_only
-        from hwb.builder.native import steady_flags
 
         chosen = interpreter or self._options.pythons[0]
-        extra = steady_flags(project, self._place, self._options.room)
+        extra = self._variables(project, chosen)
         backend = Backend(
             folder,
             project.build_system,
@@ -279,12 +280,24 @@ class _Build:
         )
         return _Explained(backend, self._tree)
 
+    def _variables(self, project: Project, interpreter: Interpreter) -> dict[str, str]:
+        """What hooks get beside the usual: what was configured, what their environment brings, and steady flags."""
+        from hwb.builder.native import steady_flags
+
+        options, context = self._options, current()
+        prepared = options.prepared.get(interpreter.identity)
+        env = {**options.env, **(prepared.env if prepared is not None else {})}
+        with use(context.but(outer_env={**context.outer_env, **env})):
+            return {**env, **steady_flags(project, self._place, options.room)}
+
     def _other_frontend(self) -> str:
         """`build` or `uv` where the settings say so; uv for projects whose backend is a part of it."""
         from hwb.builder.frontends import takes_uv_build
 
         chosen = self._options.frontend
-        plain = not (self._options.lock or self._options.constraints or self._options.config_settings)
+        options = self._options
+        plain = not (options.lock or options.constraints or options.config_settings)
+        plain = plain and not (options.prepared or options.backend)
         if chosen == "hwb" and plain and takes_uv_build(self._project.build_system.backend):
             return "uv"
         return "" if chosen == "hwb" else chosen

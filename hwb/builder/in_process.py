@@ -309,6 +309,7 @@ def _become(job: dict[str, Any], log: int) -> None:
         if descriptor > 2:
             os.close(descriptor)
     sys.dont_write_bytecode = bool(job["environ"].get("PYTHONDONTWRITEBYTECODE"))
+    sys.pycache_prefix = job["environ"].get("PYTHONPYCACHEPREFIX")  # the zygote's own is nothing for hooks
 
 
 def _fork(path: str, log: int, reply: int, others: tuple[int, ...]) -> int:

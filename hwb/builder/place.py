@@ -15,10 +15,11 @@ __all__ = ["clear_leftover", "own_place"]
 
 
 @contextmanager
-def own_place(identity: str, elsewhere: str = "", area: str = "") -> Iterator[str]:
+def own_place(identity: str, elsewhere: str = "", area: str = "", *, keeps: bool = False) -> Iterator[str]:
     """An empty directory for one build at a time: the same path for the same `identity`, or exactly `elsewhere`.
 
-    It lies in `area`, where hooks may write that run elsewhere; by default in the store.
+    It lies in `area`, where hooks may write that run elsewhere; by default in the store. `keeps`: after a failure it
+    stays as it is.
     """
     from hwb.store import fingerprint, open_store
 
@@ -28,7 +29,7 @@ def own_place(identity: str, elsewhere: str = "", area: str = "") -> Iterator[st
         return
     store, key = open_store(), fingerprint(identity)
     path = os.path.join(area, key) if area else str(store.path("build", key))
-    with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(path) as place:
+    with store.lock(f"build-{key}", on_wait=_say_waiting), _emptied(path, keeps=keeps) as place:
         yield place
 
 
@@ -48,7 +49,7 @@ def clear_leftover(identity: str) -> None:
 
 
 @contextmanager
-def _emptied(path: str) -> Iterator[str]:
+def _emptied(path: str, *, keeps: bool = False) -> Iterator[str]:
     from hwb.fs import remove_tree
 
     place = os.path.realpath(path)
@@ -58,8 +59,11 @@ def _emptied(path: str) -> Iterator[str]:
     open(os.path.join(place, ".git"), "wb").close()
     try:
         yield place
-    finally:
-        remove_tree(place)
+    except BaseException:
+        if not keeps:
+            remove_tree(place)
+        raise
+    remove_tree(place)
 
 
 def _say_waiting(_path: str) -> None:

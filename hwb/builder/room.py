@@ -19,9 +19,10 @@ class Room(Protocol):
 
     `identity` changes with everything about it that what is built depends on, `in_process` is where it has that file,
     `environ` are the variables that everything in it gets (PATH among them), and in `area` it may write: there it is
-    built.
+    built. `keeps`: what failed stays, so that somebody can look into it.
     """
 
+    keeps: bool
     identity: str
     in_process: str
     area: str
@@ -37,6 +38,9 @@ class Room(Protocol):
 
     def tool(self, name: str) -> Tool:
         """An environment of the room with a locked set of tools (`hwb.locks`)."""
+
+    def bytecode(self, python: str, names: Sequence[str]) -> str:
+        """A directory with byte code of these modules for an environment's Python (PYTHONPYCACHEPREFIX), or empty."""
 
     def give(self, path: str) -> None:
         """Let processes of the room write a directory and all below it."""

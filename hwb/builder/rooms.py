@@ -20,11 +20,12 @@ __all__ = ["Furnished", "Rooms"]
 class Rooms:
     """The rooms of a run for one project: one for each configuration, opened when first wanted, closed together.
 
-    All of them see one snapshot of the project as /src.
+    All of them see one snapshot of the project as /src. `keeps`: a container in which something failed stays.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, keeps: bool = False) -> None:
         self._root = root
+        self._keeps = keeps
         self._lock = threading.Lock()
         self._open: dict[str, ContainerRoom] = {}
         self._stack = ExitStack()
@@ -38,7 +39,7 @@ class Rooms:
         with self._lock:
             key = repr(config)
             if key not in self._open:
-                room = open_room(config, self._root, self._snapshot())
+                room = open_room(config, self._root, self._snapshot(), keeps=self._keeps)
                 self._open[key] = self._stack.enter_context(room)
             return self._open[key]
 
@@ -104,6 +105,7 @@ class Furnished:
         self.identity = room.identity
         self.in_process = room.in_process
         self.area = room.area
+        self.keeps = room.keeps
 
     def command(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, talks: bool = False
@@ -114,6 +116,10 @@ class Furnished:
     def tool(self, name: str) -> RoomTool:
         """As `Room.tool`."""
         return self.room.tool(name)
+
+    def bytecode(self, python: str, names: Sequence[str]) -> str:
+        """As `Room.bytecode`."""
+        return self.room.bytecode(python, names)
 
     def give(self, path: str) -> None:
         """As `Room.give`."""

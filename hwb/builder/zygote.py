@@ -80,6 +80,8 @@ class _Zygote:
     """One warm interpreter."""
 
     _process: subprocess.Popen[bytes]
+    _serves_more = True
+    """Whether more hooks are to be expected in this run: sdist and wheel are made by one."""
 
     def __init__(self, python: str, name: str, environ: Mapping[str, str], room: Room | None = None) -> None:
         self._name = name
@@ -142,7 +144,8 @@ class _Zygote:
 
         wanted = list(dict.fromkeys([*_remembered(self._name), *names]))
         open_store().write_json("preload", f"{self._name}.json", value=wanted)
-        self._load(wanted)
+        if self._serves_more:
+            self._load(wanted)
 
     def fork(self, job: str, log: int) -> Adopted:
         """Start the job in that file with its output going to `log`. Raises OSError when the zygote is gone."""
@@ -179,12 +182,18 @@ def _told(answer: int) -> int:
 class _DistantZygote(_Zygote):
     """One in a room: its jobs, one at a time, are lines of its input; their output is a file beside the job."""
 
+    _serves_more = False  # one wheel of each Python: what it needed is imported beforehand in the next run
+
     def _start(self, python: str, environ: dict[str, str], room: Room | None) -> None:
         import subprocess
 
+        from hwb.isolation.bytecode import VARIABLE
+
         assert room is not None
+        kept = room.bytecode(python, _remembered(self._name))
         argv = [python, room.in_process, "--lines"]
-        argv, client = room.command(argv, env=environ | run_mark(), cwd="/", talks=True)
+        env = environ | run_mark() | ({VARIABLE: kept} if kept else {})
+        argv, client = room.command(argv, env=env, cwd="/", talks=True)
         pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(
             argv, stdin=pipe, stdout=pipe, stderr=quiet, cwd="/", env=client, start_new_session=True

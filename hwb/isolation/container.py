@@ -37,6 +37,8 @@ __all__ = ["TOKEN", "Container", "owner_labels", "reap"]
 
 LABEL = "hwb.owner"
 _HOST_LABEL = "hwb.host"
+_KEPT = "hwb-kept-"
+"""How the names of containers begin that somebody wants to look into: they stay until they are removed by hand."""
 TOKEN = "HWB_EXEC"
 """The variable by which the processes of one command are found inside."""
 _SIGNALS = """for f in $(grep -ls "$1" /proc/[0-9]*/environ 2>/dev/null); do
@@ -72,6 +74,7 @@ class Container:
         self.name = f"hwb-{os.getpid()}-{secrets.token_hex(4)}"
         self.id = ""
         """The engine's name of the container while it runs."""
+        self._kept = False
 
     def __enter__(self) -> Container:
         return self.start()
@@ -114,7 +117,7 @@ class Container:
     def remove(self) -> None:
         """End everything in it and remove it; does nothing when that was done. The mounts are the caller's again."""
         found, self.id = self.id, ""
-        if not found:
+        if not found or self._kept:
             return
         with undisturbed():
             try:
@@ -125,6 +128,20 @@ class Container:
                     current().emit("message", level="warning", text=text)
             finally:
                 _hand_over(self.options, caller()[0] if self.identity.outside is not None else None)
+
+    def keep(self, cwd: str = "/tmp") -> tuple[str, str]:
+        """Let it stay when everything else is removed; the command lines that enter it (in `cwd`) and remove it.
+
+        Its first process must not carry the mark of the run, or it ends with that. Raises ContainerError.
+        """
+        import shlex
+
+        name = self.name.replace("hwb-", _KEPT, 1)
+        if not self._kept:
+            self.engine.call("rename", self.id, name, what="keeping a container")
+            self._kept = True
+        enter = ["exec", "-it", "-w", cwd, name, "sh"]
+        return shlex.join([self.engine.name, *enter]), shlex.join([self.engine.name, "rm", "-f", name])
 
     def command(
         self,
@@ -295,15 +312,18 @@ def _give(path: str, owner: int | None) -> None:
 
 
 def reap(engine: Engine) -> list[str]:
-    """Remove the containers whose hwb is dead; returns their names. Those of other machines are left alone."""
+    """Remove the containers whose hwb is dead; returns their names.
+
+    Those of other machines are left alone, and those that somebody had kept.
+    """
     if sys.platform == "win32":
         return []  # a process number alone does not tell whether its process is the same one
     wanted = ["ps", "--all", "--no-trunc", "--filter", f"label={_HOST_LABEL}={_host()}"]
     listed = engine.call(
-        *wanted, "--format", "{{.ID}} {{json .Labels}}", what="looking for left containers", timeout=30.0
+        *wanted, "--format", "{{.ID}} {{.Names}} {{json .Labels}}", what="looking for left containers", timeout=30.0
     )
-    rows = (line.partition(" ") for line in listed.splitlines())
-    dead = [name for name, _, labels in rows if not _lives(_owner_in(labels))]
+    rows = (line.split(" ", 2) for line in listed.splitlines())
+    dead = [found for found, name, labels in rows if not name.startswith(_KEPT) and not _lives(_owner_in(labels))]
     if dead:
         try:
             engine.call("rm", "--force", "--volumes", *dead, what="removing left containers", timeout=60.0)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ForeignPython", "choose_python", "layout_of", "move_scripts", "probe"]
 
-_ASK = """import json, os, sys, sysconfig
+_ASK = """import os, sys, sysconfig
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
 except (AttributeError, ValueError, OSError):
@@ -37,16 +37,21 @@ flags = getattr(sys, "abiflags", "")
 if "t" not in flags and sysconfig.get_config_var("Py_GIL_DISABLED"):
     flags += "t"
 here = sysconfig.get_path("purelib", scheme, {"base": "", "platbase": "", "installed_base": ""})
-os.write(1, json.dumps({"asked": sys.argv[1], "path": base, "real": os.path.realpath(base),
+told = {"asked": sys.argv[1], "path": base, "real": os.path.realpath(base),
     "version": "%d.%d.%d" % tuple(v[:3]) + (stage + str(v[4]) if stage else ""), "flags": flags,
     "implementation": sys.implementation.name, "platform": sysconfig.get_platform(), "packages": here.lstrip("/"),
     "soabi": sysconfig.get_config_var("SOABI") or "", "libc": libc,
-    "policy": os.environ.get("AUDITWHEEL_PLAT", "")}).encode() + b"\\n")
+    "policy": os.environ.get("AUDITWHEEL_PLAT", "")}
+text = ", ".join('"%s": "%s"' % (k, v.replace("\\\\", r"\\\\").replace('"', r'\\"')) for k, v in told.items())
+os.write(1, ("{%s}\\n" % text).encode("utf-8", "surrogateescape"))
 """
-"""What every Python of an image is asked; one line, written at once, because several answer at the same time."""
+"""What every Python of an image is asked; one line of JSON, written at once, because several answer at the same time.
+
+Without the json module: images have no byte code, and it takes longer to compile than all the rest.
+"""
 _LOOK = """for p in /opt/python/*/bin/python /usr/local/bin/python3* /usr/bin/python3*
 do case "$p" in *-config) continue;; esac
-if [ -x "$p" ]; then "$p" -I -B -c "$1" "$p" 2>/dev/null & fi
+if [ -x "$p" ]; then "$p" -I -B -S -c "$1" "$p" 2>/dev/null & fi
 done
 wait"""
 _KEYS = (
@@ -172,20 +177,39 @@ def as_record(python: ForeignPython) -> dict[str, str]:
 
 
 def choose_python(pythons: Sequence[ForeignPython], wanted: str, image: str) -> ForeignPython:
-    """The Python that a version ("3.12", "3.14t", "pypy3.11"), a tag ("cp312") or a path inside means.
+    """The Python that a request ("3.12", "3.14t", "pypy3.11", ">=3.11", see `hwb.pyspec`) or a path inside means.
 
-    An empty request means the newest plain CPython. Raises ContainerError that lists what the image has.
+    Of several that fit it is the newest, a pre-release last; an empty request means a plain CPython. Raises
+    ContainerError that lists what the image has.
     """
-    text = wanted.strip().lower()
+    text = wanted.strip()
     if not text:
         plain = [python for python in pythons if python.implementation == "cpython" and not python.free_threaded]
-        return max(plain or pythons, key=lambda python: _numbers(python.version))
-    for python in pythons:
-        if text in (python.spoken, python.version, _tag(python), python.asked, python.path):
-            return python
+        return max(plain or pythons, key=_age)
+    by_path = [python for python in pythons if text in (python.asked, python.path)]
+    fitting = by_path or [python for python in pythons if _fits(python, text)]
+    if fitting:
+        return max(fitting, key=_age)
     ordered = sorted(pythons, key=lambda python: (python.implementation != "cpython", _numbers(python.version)))
     has = ", ".join(python.spoken for python in ordered)
     raise ContainerError(f"the image {image} has no Python {wanted}", remedy=f"it has {has}")
+
+
+def _fits(python: ForeignPython, text: str) -> bool:
+    from hwb.pyspec import allowed, parse_spec
+
+    try:
+        spec = parse_spec(text)
+    except ValueError:
+        return False
+    kind = (python.implementation, "".join(flag for flag in "td" if flag in python.flags))
+    same = not spec.path and kind == (spec.implementation, spec.flags)
+    return same and spec.contains(_numbers(python.version)) and allowed(spec.range)(python.version)
+
+
+def _age(python: ForeignPython) -> tuple[bool, tuple[int, ...]]:
+    """Newest last, after everything that is not finished."""
+    return python.version.replace(".", "").isdigit(), _numbers(python.version)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -232,11 +232,15 @@ def pythons_of(engine: Engine, image: LocalImage) -> tuple[ForeignPython, ...]:
     known = _recorded(store.read_json(*record), from_record)
     if known:
         return known
-    who = identity(engine, *caller())
-    lockdown = locked_down(engine, ContainerOptions(), who, os.path.expanduser("~"))
-    found = tuple(probe(engine, image.reference, image.id, lockdown, image.launcher))
-    store.write_json(*record, value=[as_record(python) for python in found])
-    return found
+    with store.lock(f"pythons-{fingerprint(image.id)}"):  # sessions that begin together ask once
+        known = _recorded(store.read_json(*record), from_record)
+        if known:
+            return known
+        who = identity(engine, *caller())
+        lockdown = locked_down(engine, ContainerOptions(), who, os.path.expanduser("~"))
+        found = tuple(probe(engine, image.reference, image.id, lockdown, image.launcher))
+        store.write_json(*record, value=[as_record(python) for python in found])
+        return found
 
 
 def _recorded(value: Any, read: Any) -> tuple[ForeignPython, ...]:

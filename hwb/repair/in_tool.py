@@ -117,7 +117,8 @@ def _wait(running: dict[int, int], codes: list[int]) -> None:
         codes[running.pop(process)] = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
 
 
-def _main(path: str) -> int:
+def main(path: str, config_settings: None = None) -> int:
+    """Repair the wheels of a job; the exit code. The other parameter is that of hooks: it may be called as one."""
     with open(path, encoding="utf-8", errors="surrogateescape") as handle:
         job = json.load(handle)
     answer: Any
@@ -134,4 +135,4 @@ def _main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1]))
+    sys.exit(main(sys.argv[1]))

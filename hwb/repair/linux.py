@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from hwb.errors import RepairError
+from hwb.errors import CommandFailed, RepairError
 from hwb.repair.outcome import opened
 
 if TYPE_CHECKING:
@@ -42,12 +42,16 @@ def run_auditwheel(
     shutil.copyfile(_DRIVER, driver)
     with open(job, "w", encoding="utf-8", errors="surrogateescape") as handle:
         handle.write(json.dumps(whole))
-    done = tool.run([tool.python, driver, job], {})
+    told = ""
+    try:
+        tool.call(driver, job)
+    except CommandFailed as error:
+        told = error.detail or error.what
     try:
         with open(answer, encoding="utf-8") as handle:
             codes = json.load(handle)
     except (OSError, ValueError):
-        codes = {"unavailable": done.text}
+        codes = {"unavailable": told}
     if not isinstance(codes, list) or len(codes) != len(tasks):
         detail = str(codes.get("unavailable", "")) if isinstance(codes, dict) else ""
         raise RepairError("auditwheel does not run", detail=detail, remedy="hwb cache clean makes its environment anew")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hwb.isolation.environment import Venv
     from hwb.proc import Completed
 
-__all__ = ["HostTool", "Tool", "host_tool"]
+__all__ = ["HostTool", "Tool", "call_as_program", "host_tool"]
 
 _PASSED = re.compile(
     "PATH|HOME|TMPDIR|TEMP|TMP|LANG|LC_ALL|(?:LD|DYLD|DYLD_FALLBACK)_LIBRARY_PATH|MACOSX_DEPLOYMENT_TARGET"
@@ -36,6 +36,9 @@ class Tool(Protocol):
     def run(self, argv: Sequence[str], env: Mapping[str, str]) -> Completed:
         """Run a command with these variables added; its output is captured, a bad exit code is no error."""
 
+    def call(self, script: str, argument: str) -> None:
+        """Call `main(argument)` of a Python file. Raises CommandFailed when it does not come to its end."""
+
 
 class HostTool:
     """A tool in an environment on this machine."""
@@ -56,6 +59,19 @@ class HostTool:
         whole = {name: value for name, value in outer.items() if _PASSED.fullmatch(name.upper())}
         whole["PATH"] = os.pathsep.join((self._venv.bin, outer.get("PATH", os.defpath)))
         return proc.run(argv, env={**whole, **env}, check=False, capture=True)
+
+    def call(self, script: str, argument: str) -> None:
+        """As `Tool.call`."""
+        call_as_program(self, script, argument)
+
+
+def call_as_program(tool: Tool, script: str, argument: str) -> None:
+    """`Tool.call` where nothing is warm: the file is run as a program. Raises CommandFailed."""
+    from hwb.errors import CommandFailed
+
+    done = tool.run([tool.python, script, argument], {})
+    if done.return_code:
+        raise CommandFailed(f"{os.path.basename(script)} failed", done.return_code, detail=done.text)
 
 
 def host_tool(name: str) -> Tool:

@@ -82,6 +82,8 @@ def run_session(spec: SessionSpec, services: Services, context: Context, *, real
         status, reason, error = _outcome_of(session, spec, services, environment)
         if os.getpid() != own:  # the recipe forked and its child came back: the session is its parent's
             os._exit(0 if status is Status.SUCCESS else 1)
+        if status is Status.FAILED:
+            session._fail()
         _end_processes(context, spec)
         kept = environment.close(keep=status is Status.FAILED)
     return Outcome(

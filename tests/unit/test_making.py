@@ -146,7 +146,9 @@ def mac(root: Path, backend: str, monkeypatch: pytest.MonkeyPatch, identifier: s
     monkeypatch.setattr("hwb.machine.compilers_for", compilers_for)
     monkeypatch.setattr("hwb.builder.engine.build_project", build_project)
     monkeypatch.setattr("hwb.making.Making._unpacked", lambda self, sdist, name: nullcontext(name))
-    monkeypatch.setattr("hwb.pythons.find", lambda version: Interpreter("/python", f"{version}.1", "cpython", "test"))
+    monkeypatch.setattr(
+        "hwb.pythons.find", lambda version, **_: Interpreter("/python", f"{version}.1", "cpython", "test")
+    )
     return stage, built
 
 

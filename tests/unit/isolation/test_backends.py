@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hwb import pyuv
 from hwb.errors import IsolationError, ToolNotFound
 from hwb.isolation import backends
 from hwb.isolation.backends import choose, find_uv, parse_backend
@@ -76,7 +77,7 @@ def test_uv_is_found_where_it_can_be_nearest_first(machine: Path) -> None:
     ]
     for place in places:
         uv = program(place)
-        backends._found.clear()
+        pyuv._found.clear()
         assert find_uv() == uv
 
 
@@ -125,7 +126,7 @@ def test_a_relative_path_entry_gives_an_absolute_path(machine: Path, monkeypatch
 def test_uv_first_then_virtualenv(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwb.isolation.pip.virtualenv_installed", lambda: True)
     assert choose() == PipInstaller("virtualenv")
-    backends._found.clear()
+    pyuv._found.clear()
     uv = program(machine / "path" / UV)
     assert choose() == UvInstaller(uv)
     assert choose("virtualenv|uv").name == "virtualenv"

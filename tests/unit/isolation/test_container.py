@@ -236,17 +236,33 @@ def test_copying_out(fake: FakeEngine, tmp_path: Path) -> None:
 def test_the_dead_leave_nothing(fake: FakeEngine) -> None:
     mine = containers.owner_of(os.getpid())
     gone, recycled = "4194304-123", f"{os.getpid()}-1"
-    docker = [f"x {json.dumps(f'z=a,{LABEL}={owner},hwb.host=h')}" for owner in (mine, gone)]
-    podman = [f"y {json.dumps({LABEL: owner})}" for owner in (mine, recycled)]
-    fake.answer("^ps", "\n".join([*docker, *podman, 'none "z=a"', "nothing {}"]))
+    docker = [f"x hwb-1-a {json.dumps(f'z=a,{LABEL}={owner},hwb.host=h')}" for owner in (mine, gone)]
+    podman = [f"y hwb-1-b {json.dumps({LABEL: owner})}" for owner in (mine, recycled)]
+    fake.answer("^ps", "\n".join([*docker, *podman, 'none n "z=a"', "nothing n {}"]))
     assert reap(fake.engine) == ["x", "y", "none", "nothing"]
     ps, rm = fake.calls
     assert f"label=hwb.host={containers._host()}" in ps
     assert rm == ["rm", "--force", "--volumes", "x", "y", "none", "nothing"]
 
 
+def test_what_somebody_kept_is_left_alone(fake: FakeEngine) -> None:
+    fake.answer("^ps", f'b hwb-kept-1-b "{LABEL}=4194304-123"\n')
+    assert reap(fake.engine) == []
+    assert [argv[0] for argv in fake.calls] == ["ps"]
+
+
+def test_a_kept_container_is_not_removed(fake: FakeEngine) -> None:
+    container = Container(fake.engine, "image").start()
+    enter, remove = container.keep("/some where")
+    kept = container.name.replace("hwb-", "hwb-kept-")
+    assert (enter, remove) == (f"docker exec -it -w '/some where' {kept} sh", f"docker rm -f {kept}")
+    assert container.keep("/tmp")[1] == remove
+    container.remove()
+    assert [argv[0] for argv in fake.calls if argv[0] in ("rename", "rm")] == ["rename"]
+
+
 def test_two_may_reap_the_same(fake: FakeEngine) -> None:
-    fake.answer("^ps", f'b "{LABEL}=4194304-123"\n')
+    fake.answer("^ps", f'b hwb-1-b "{LABEL}=4194304-123"\n')
     fake.answer("^rm", code=1, err="removal of container b is already in progress")
     assert reap(fake.engine) == ["b"]
     fake.answer("^rm", code=1, err="something else")

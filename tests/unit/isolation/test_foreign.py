@@ -140,6 +140,7 @@ PYTHONS = [
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [("", 0), ("3.12", 0), ("cp39", 1), ("3.9.1", 1), ("3.14t", 2), ("cp314t", 2), ("pp311", 3), ("pypy3.11", 3),
+     (">=3.9", 0), ("<3.12", 1), ("pypy", 3), ("3", 0), ("3.14+freethreaded", 2),
      ("/opt/python/cp39-cp39/bin/python", 1)],
 )  # fmt: skip
 def test_which_python_is_meant(wanted: str, found: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hwb import pythons
-from hwb.errors import DependencyError, OfflineError
+from hwb.errors import DependencyError, OfflineError, ToolNotFound
 from hwb.isolation import backends, installing, provision
 from hwb.isolation.environment import MARKER
 from hwb.isolation.images import LocalImage
@@ -204,6 +204,31 @@ def test_a_dead_network_is_no_reason_for_a_container(
     with pytest.raises(OfflineError):
         container_pins(engine, IMAGE, python(), ["six"])
     assert inside.calls == []
+
+
+def test_old_versions_are_found_by_uv_alone(uv: Fake, inside: Inside, engine: Any) -> None:
+    plain = container_environment(engine, IMAGE, python(), ["six"])
+    oldest = container_environment(engine, IMAGE, python(), ["six"], resolution="lowest-direct")
+    asked = [argv for argv in uv.arguments if argv[1] == "compile"]
+    assert ["--resolution" in argv for argv in asked] == [False, True], "pins of one are not those of the other"
+    assert asked[1][asked[1].index("--resolution") + 1] == "lowest-direct"
+    assert oldest.path == plain.path, "the same pins are the same environment"
+    container_pins(engine, IMAGE, python(), ["six"], resolution="highest")
+    assert uv.arguments[-1][uv.arguments[-1].index("--resolution") + 1] == "highest"
+    assert inside.calls == []
+
+
+def test_the_images_pip_is_not_asked_for_old_versions(
+    uv: Fake, inside: Inside, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ONLINE", "1 No solution found: no usable wheels")
+    with pytest.raises(DependencyError):
+        container_pins(engine, IMAGE, python(), ["six"], resolution="lowest")
+    pypy = python(implementation="pypy", version="3.11.1", packages="lib/pypy3.11/site-packages")
+    with pytest.raises(ToolNotFound, match="here pip of the image installs"):
+        container_pins(engine, IMAGE, pypy, ["six"], resolution="lowest")
+    assert inside.calls == []
+    assert container_pins(engine, IMAGE, pypy, ["six"], resolution="highest") == ["inside==1"]
 
 
 def test_pypy_is_the_images_own_business(uv: Fake, inside: Inside, engine: Any) -> None:

@@ -116,7 +116,7 @@ def job_file(tmp_path: Path, tasks: list[dict[str, Any]], jobs: int = 2) -> tupl
 def test_the_answer_is_the_codes_in_order(tmp_path: Path, jobs: int) -> None:
     names = ["good", "killed", "toonew", "nothing"]
     job, answer = job_file(tmp_path, [task(tmp_path, name) for name in names], jobs)
-    assert in_tool._main(job) == 0
+    assert in_tool.main(job) == 0
     assert json.loads(answer.read_bytes()) == [0, -9, 2, 0]
     assert all((tmp_path / f"{name}.log").is_file() for name in names)
 
@@ -132,7 +132,7 @@ def test_processes_of_others_are_none_of_its_business(monkeypatch: pytest.Monkey
 def test_an_environment_without_auditwheel_says_so(tmp_path: Path) -> None:
     (tmp_path / "tool" / "auditwheel" / "main.py").unlink()
     job, answer = job_file(tmp_path, [])
-    assert in_tool._main(job) == 0
+    assert in_tool.main(job) == 0
     assert "auditwheel.main" in json.loads(answer.read_bytes())["unavailable"]
 
 

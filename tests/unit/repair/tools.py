@@ -8,6 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from hwb import proc
+from hwb.repair.tools import call_as_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,6 +153,9 @@ class FakeTool:
         done = proc.run(argv, env=whole, check=False, capture=True)
         self.printed.append(done.text)
         return done
+
+    def call(self, script: str, argument: str) -> None:
+        call_as_program(self, script, argument)
 
 
 def make_wheel(
