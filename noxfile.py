@@ -171,6 +171,7 @@ def smoke(session: nox.Session, directory: str) -> None:
     session.chdir(directory)  # away from the checkout, so that nothing is imported from it
     session.run("hwb", "--version")
     session.run("python", "-c", _SHIPPED)
+    session.run("python", "-c", "import hwb, headless_wheel_builder as other; assert other is hwb")
     if shutil.which("git") is None:
         session.warn("the demo is not made: there is no git")
         return
@@ -219,9 +220,10 @@ def locks(session: nox.Session) -> None:
 @nox.session(default=False)
 @part
 def data(session: nox.Session) -> None:
-    """Write the data files of the matrix anew: the Pythons and images that the pinned cibuildwheel knows."""
+    """Write the data files of the matrix anew (the Pythons and images of the pinned cibuildwheel), and their page."""
     session.install("cibuildwheel==4.3.3")
     session.run("python", ".ci/make_data.py")
+    session.run("python", ".ci/make_docs.py")
 
 
 @nox.session(python=False, default=False)

@@ -103,12 +103,14 @@ class Verdict:
 class Ledger:
     """The record of a run; several threads may add, one process writes, anybody may read at any time."""
 
-    __slots__ = ("_artifacts", "_lock", "_missing", "_path", "_replaced", "_verdicts")
+    __slots__ = ("_artifacts", "_done", "_lock", "_made", "_missing", "_path", "_replaced", "_verdicts")
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self._path = None if path is None else os.fspath(path)
         self._lock = threading.Lock()
         self._artifacts: list[Artifact] = []
+        self._made: dict[str, list[Artifact]] = {}
+        self._done: dict[str, dict[str, str]] = {}
         self._verdicts: list[Verdict] = []
         self._replaced: dict[str, str] = {}
         self._missing: tuple[tuple[str, str], ...] | None = None
@@ -123,35 +125,60 @@ class Ledger:
         ledger._load(os.fspath(path))
         return ledger
 
+    @staticmethod
+    def records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+        """The lines as they are, without one that a crash tore. Raises HwbError for any other that is no record."""
+        return list(Ledger(None)._records(os.fspath(path)))
+
+    @classmethod
+    def of(cls, records: Iterable[dict[str, Any]]) -> Ledger:
+        """What these records say, without a file."""
+        ledger = cls(None)
+        for record in records:
+            ledger._take(record)
+        return ledger
+
     def _load(self, path: str) -> None:
+        for _ in self._records(path):
+            pass
+
+    def _records(self, path: str) -> Iterator[dict[str, Any]]:
         import json
 
         with open(path, "rb") as handle:
             lines = handle.read().split(b"\n")
         for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was torn by a crash
             try:
-                self._take(json.loads(line))
+                record = json.loads(line)
+                self._take(record)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise HwbError("this line of the ledger cannot be read", where=f"{path}:{number}") from error
+            yield record
 
     def _take(self, record: dict[str, Any]) -> None:
         kind = record.get("record")
         if kind == "artifact":
-            self._artifacts.append(Artifact.from_json(record))
+            artifact = Artifact.from_json(record)
+            self._artifacts.append(artifact)
+            self._made.setdefault(artifact.session, []).append(artifact)
         elif kind == "verdict":
             self._verdicts.append(Verdict.from_json(record))
         elif kind == "replaces":
             self._replaced[record["old"]] = record["new"]
         elif kind == "missing":
             self._missing = tuple((one["identifier"], one["reason"]) for one in record["targets"])
+        elif kind == "done":
+            self._done[record["session"]] = {name: str(record[name]) for name in ("inputs", "status", "run")}
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _append(self, *records: dict[str, Any]) -> None:
         from json import dumps
 
         with self._lock:
-            if self._path is not None:
-                _append_durably(self._path, dumps(record, ensure_ascii=False).encode(errors="surrogateescape") + b"\n")
-            self._take(record)
+            if self._path is not None and records:
+                lines = [dumps(record, ensure_ascii=False).encode(errors="surrogateescape") for record in records]
+                _append_durably(self._path, b"".join(line + b"\n" for line in lines))
+            for record in records:
+                self._take(record)
 
     def add(self, artifact: Artifact) -> None:
         """Record a file."""
@@ -170,6 +197,24 @@ class Ledger:
         """Record which wheels of the project this run does not make: identifiers with reasons; none is a fact, too."""
         listed = [{"identifier": identifier, "reason": reason} for identifier, reason in targets]
         self._append({"record": "missing", "targets": listed})
+
+    def add_done(self, session: str, inputs: str, status: str, run: str) -> None:
+        """Record that a session ended well: with which `inputs` (a digest), how (success, skipped), in which run."""
+        self._append({"record": "done", "session": session, "inputs": inputs, "status": status, "run": run})
+
+    def take_over(self, records: Iterable[dict[str, Any]]) -> None:
+        """Record what another ledger says: all of it at once, in its order. Raises OSError."""
+        self._append(*records)
+
+    def done(self) -> dict[str, dict[str, str]]:
+        """`inputs`, `status` and `run` of each session that ended well; the last record of a session counts."""
+        with self._lock:
+            return dict(self._done)
+
+    def made_by(self, session: str) -> tuple[Artifact, ...]:
+        """Everything that a session recorded, in order, replaced or not."""
+        with self._lock:
+            return tuple(self._made.get(session, ()))
 
     def missing(self) -> tuple[tuple[str, str], ...] | None:
         """What `set_missing` said last; None when nobody looked at the whole project."""
@@ -219,7 +264,7 @@ def _cut_torn_line(path: str) -> None:
 class ArtifactView:
     """What a recipe sees as `session.artifacts`: the leaves of a ledger, perhaps of one producer only.
 
-    `python` is the session's interpreter as its minor version ("3.12", "3.13t"); empty means the running one. With a
+    `python` asks for the session's interpreter ("3.12", "3.13t", "pypy3.11"); empty means the running one. With a
     `session` that makes one wheel, that one is meant by `wheel`.
     """
 
@@ -266,8 +311,9 @@ class ArtifactView:
     @property
     def installable(self) -> tuple[Artifact, ...]:
         """The leaf wheels that this session's interpreter can install, best first (PEP 425's order)."""
-        rank = _supported(self._python)
-        ranked = [(min((rank[tag] for tag in _tags_of(w.name) if tag in rank), default=-1), w) for w in self.wheels]
+        tagged = [(_tags_of(wheel.name), wheel) for wheel in self.wheels]
+        rank = _supported(self._python, {tag.abi for tags, _ in tagged for tag in tags})
+        ranked = [(min((rank[tag] for tag in tags if tag in rank), default=-1), wheel) for tags, wheel in tagged]
         return tuple(wheel for number, wheel in sorted(ranked, key=lambda pair: pair[0]) if number >= 0)
 
     @property
@@ -296,18 +342,27 @@ def _tags_of(name: str) -> frozenset[Tag]:
         return frozenset()
 
 
-def _supported(python: str) -> dict[Tag, int]:
-    """Every tag that a CPython of that minor version installs on this machine, with its rank: 0 is best (PEP 425)."""
+def _supported(python: str, abis: Iterable[str]) -> dict[Tag, int]:
+    """Every tag that such a Python installs on this machine, with its rank: 0 is best (PEP 425).
+
+    `abis` are those of the wheels in question: which of them a PyPy has, its version does not tell, only its name.
+    """
     from packaging import tags
+
+    from hwb.pyspec import parse_spec
 
     if not python:
         return {tag: rank for rank, tag in enumerate(tags.sys_tags())}
-    threaded = python.endswith("t")
-    major, minor = python.rstrip("t").split(".")[:2]
-    version = (int(major), int(minor))
-    abis = [f"cp{major}{minor}t"] if threaded else None
-    interpreter = f"cp{major}{minor}"
-    ordered = (*tags.cpython_tags(version, abis), *tags.compatible_tags(version, interpreter))
+    spec = parse_spec(python)
+    digits = "".join(map(str, spec.version[:2]))
+    interpreter = {"pypy": "pp", "graalpy": "gp"}.get(spec.implementation, "cp") + digits
+    if spec.implementation == "cpython":
+        letters = dict.fromkeys((spec.flags, spec.flags.rstrip("d")))  # a debug build takes the others' wheels, too
+        own = tags.cpython_tags(spec.version[:2], [interpreter + flags for flags in letters] if spec.flags else None)
+    else:
+        named = f"{spec.implementation}{digits}_"
+        own = tags.generic_tags(interpreter, sorted(abi for abi in abis if abi.startswith(named)))
+    ordered = (*own, *tags.compatible_tags(spec.version[:2], interpreter))
     return {tag: rank for rank, tag in enumerate(ordered)}
 
 

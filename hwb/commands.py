@@ -11,6 +11,7 @@ from hwb.spec import ProcessEnv, Quit, Services, SessionSpec, Skip, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hwb.config import Settings
@@ -437,21 +438,26 @@ class CommandSession:
         return os.path.join(self._spec.run_dir, "envs", safe_name(self._spec.id))
 
     def _default_interpreter(self) -> Interpreter:
-        from hwb import pythons
+        from hwb.pydefault import choose, requires_python_of
 
-        wanted = self._spec.python if isinstance(self._spec.python, str) else self.config.get("python")
-        if isinstance(wanted, str):
-            return pythons.find(wanted)
-        return pythons.find(None, requires_python=self._requires_python())
+        if isinstance(self._spec.python, str):
+            return self._named_interpreters([self._spec.python])[0]
+        root = self._spec.root
+        with self._downloading():
+            return choose(root, self.config, lambda: requires_python_of(root))
 
-    def _requires_python(self) -> str:
-        from hwb.errors import AnalyzeError
-        from hwb.project import read_project
+    def _named_interpreters(self, requests: Sequence[str]) -> list[Interpreter]:
+        from hwb.pydefault import named
 
-        try:
-            return read_project(self._spec.root).requires_python
-        except AnalyzeError:
-            return ""  # a hwbfile may stand where no project is
+        with self._downloading():
+            return named(self._spec.root, self.config, requests)
+
+    def _downloading(self) -> AbstractContextManager[None]:
+        """Inside the block, interpreters are downloaded if the settings or the recipe say so."""
+        from hwb.pydownload import permitted
+
+        entry = self._services.catalog.entries.get(self._spec.recipe)
+        return permitted(self.config, entry.option("download_python") if entry is not None else None)
 
     def _provide(self, venv: Venv) -> None:
         """The runner made an environment: commands see it from now on."""

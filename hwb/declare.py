@@ -243,7 +243,7 @@ def _text_list(value: Any) -> tuple[str, ...]:
 
 
 def _python(value: Any) -> Any:
-    from hwb.pythons import parse_spec
+    from hwb.pyspec import parse_spec
 
     if value is None or isinstance(value, bool):
         return value
@@ -297,10 +297,10 @@ def _resources(value: Any) -> dict[str, int]:
     return table
 
 
-def _no_download(value: Any) -> str:
-    if value not in (None, "never"):
-        raise ValueError('"never": interpreters are found, not downloaded')
-    return "never"
+def _download(value: Any) -> str:
+    if value not in ("auto", "never", "always"):
+        raise ValueError('"auto", "never" or "always"')
+    return str(value)
 
 
 def _name(value: Any) -> Any:
@@ -318,7 +318,7 @@ _KEYWORDS: dict[str, Callable[[Any], Any]] = {
     "tags": _text_list,
     "default": _boolean,
     "requires": _text_list,
-    "download_python": _no_download,
+    "download_python": _download,
     "allow_parallel": _boolean,
     "after": _text_list,
     "isolation": _isolation,

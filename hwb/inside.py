@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hwb.isolation.foreign import ForeignPython
     from hwb.proc import Completed
 
-__all__ = ["Inside"]
+__all__ = ["Inside", "requirement"]
 
 _SOURCES = "/src"
 _ELSEWHERE = "/tmp"
@@ -24,25 +24,38 @@ _ELSEWHERE = "/tmp"
 class Inside:
     """A session's environment in a room: what is installed is provisioned from outside, commands run without a network.
 
-    `root` is the project's directory, which the container sees as /src.
+    `root` is the project's directory, which the container sees as /src; `resolution` is what uv calls the choice of
+    versions, empty for its own.
     """
 
-    def __init__(self, room: Furnished, python: ForeignPython, root: str) -> None:
+    def __init__(self, room: Furnished, python: ForeignPython, root: str, resolution: str = "") -> None:
         self._room = room
         self._python = python
         self._root = root
+        self._resolution = resolution
         self._requirements: list[str] = []
         self.venv: Venv = self._provisioned()
 
     def _provisioned(self) -> Venv:
         from hwb.isolation.provision import container_environment
 
-        room = self._room.room
-        return container_environment(room.engine, room.image, self._python, self._requirements)
+        room, python = self._room.room, self._python
+        return container_environment(room.engine, room.image, python, self._requirements, resolution=self._resolution)
+
+    def empty(self, resolution: str) -> Inside:
+        """The same room with nothing installed; `resolution` (uv's word) is for what will be."""
+        return Inside(self._room, self._python, self._root, resolution)
+
+    def newest(self, arguments: Sequence[str]) -> list[str]:
+        """The pins that these requirements and wheels mean together; errors as `install`."""
+        from hwb.isolation.provision import container_pins
+
+        room, asked = self._room.room, [requirement(text) for text in arguments]
+        return container_pins(room.engine, room.image, self._python, asked, resolution="highest")
 
     def install(self, arguments: Sequence[str]) -> None:
         """Add requirements and wheels. Raises UsageError for an installer's option, DependencyError."""
-        self._requirements += [_requirement(text) for text in arguments]
+        self._requirements += [requirement(text) for text in arguments]
         self.venv = self._provisioned()
 
     def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, **options: Any) -> Completed:
@@ -60,7 +73,7 @@ class Inside:
         return _ELSEWHERE if below.startswith((os.pardir, ".hwb")) else os.path.join(_SOURCES, below)
 
 
-def _requirement(text: str) -> str:
+def requirement(text: str) -> str:
     """A wheel's path, perhaps with extras, as a requirement (PEP 508) that its hash is a part of."""
     if text.startswith("-"):
         what = f"session.install in a container takes requirements and wheels, not {text}"

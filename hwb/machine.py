@@ -113,6 +113,7 @@ def find_host(settings: Settings) -> Host:
     from hwb.context import current
     from hwb.errors import ToolNotFound
     from hwb.isolation.engine import find_engine
+    from hwb.pydownload import possible
     from hwb.target import System
 
     plain = _plain_host()
@@ -123,7 +124,8 @@ def find_host(settings: Settings) -> Host:
         except ToolNotFound:
             pass
     disposable = any(current().outer_env.get(name, "0").lower() not in ("0", "false", "no", "off", "") for name in _CI)
-    return replace(plain, engine=engine, emulated=_emulated(), interpreter=_has_interpreter, disposable=disposable)
+    has = _has_or_fetches if possible(settings) else _has_interpreter
+    return replace(plain, engine=engine, emulated=_emulated(), interpreter=has, disposable=disposable)
 
 
 def _emulated() -> frozenset[str]:
@@ -142,15 +144,20 @@ def _emulated() -> frozenset[str]:
     return frozenset(found)
 
 
+def _has_or_fetches(target: Target) -> bool:
+    """Where a Python that is not there can be downloaded; on Windows that may be one of another architecture."""
+    from hwb.target import System
+
+    return _has_interpreter(target) or target.system is not System.WINDOWS
+
+
 def _has_interpreter(target: Target) -> bool:
     from hwb import pythons
     from hwb.errors import InterpreterNotFound
     from hwb.target import System
 
-    if target.implementation != "cpython" or target.free_threaded:
-        return False
     try:
-        found = pythons.find(target.version)
+        found = pythons.find(target.python_request)
     except InterpreterNotFound:
         return False
     return target.system is not System.WINDOWS or _platform_of(found.path) == _WINDOWS_PLATFORMS[target.arch]

@@ -36,6 +36,7 @@ class Tests(NamedTuple):
     """How a wheel is tested: by `command`, or by `script`, a text for a shell; both empty: import its modules.
 
     `before` is a text for a shell, too; `env` are variables of all of them. `skip` says why it is not tested here.
+    `resolutions` (uv's words) say with which versions of its dependencies, one after the other; empty: any.
     """
 
     command: str | list[str] = ""
@@ -45,6 +46,7 @@ class Tests(NamedTuple):
     before: str = ""
     env: tuple[tuple[str, str], ...] = ()
     skip: str = ""
+    resolutions: tuple[str, ...] = ("",)
 
 
 class Making:
@@ -85,18 +87,25 @@ class Making:
     @cached_property
     def room(self) -> Furnished:
         """The container of the target's image with the target's variables."""
+        from dataclasses import replace
+
         from hwb.builder.rooms import Furnished
-        from hwb.isolation.docker import DockerConfig
+        from hwb.isolation.configured import docker_config
         from hwb.matrix.environment import evaluate
 
         target, options = self.target, self.options
         assert target is not None
         rooms = self._rooms
-        config = DockerConfig(
+        settings = self._session.config
+        config = replace(
+            docker_config(settings, self._session.root),
+            platform="auto",
             image=self._record["image"],
+            dockerfile=None,
             architecture=target.arch,
+            oci_platform="",
             network=options.network,
-            container_engine=options.container_engine or self._session.config.get("container-engine"),
+            container_engine=options.container_engine or settings.get("container-engine"),
         )
         if options.before_all:
             config = rooms.prepared(config, options.before_all, self._passed())
@@ -112,8 +121,14 @@ class Making:
     def _rooms(self) -> Rooms:
         from hwb.builder.rooms import Rooms
 
-        rooms: Rooms = self._session._services.shared.setdefault("rooms", Rooms(self._session.root))
+        session = self._session
+        rooms: Rooms = session._services.shared.setdefault("rooms", Rooms(session.root, keeps=session._spec.keep))
         return rooms
+
+    def fail(self) -> None:
+        """The session failed: its container is kept if that was asked for."""
+        if self.in_container and "room" in self.__dict__:
+            self.room.room.fail()
 
     def _passed(self) -> dict[str, str]:
         outer = self._session._context.outer_env
@@ -122,13 +137,11 @@ class Making:
     @cached_property
     def interpreter(self) -> Interpreter:
         """The Python that builds and tests it. Raises InterpreterNotFound, ContainerError."""
-        from hwb import pythons
-
         if self.target is None:
             return self._session._default_interpreter()
         if self.in_container:
             return self.room.room.python(self.target.python)
-        return pythons.find(self.target.version)
+        return self._session._named_interpreters([self.target.python_request])[0]
 
     @cached_property
     def project(self) -> str:
@@ -180,6 +193,7 @@ class Making:
     def _built(self, sdist: Artifact, part: Target | None, settings: Mapping[str, str | list[str]], cache: bool) -> str:
         from hwb.builder.engine import build_project
         from hwb.builder.options import BuildOptions
+        from hwb.isolation.configured import build_options
 
         name = self.identifier if part is None else part.identifier
         with self._variables(part) as names, self._unpacked(sdist, name) as source:
@@ -191,6 +205,7 @@ class Making:
                 cache=cache,
                 env_pass=(*self._session.config.get("build")["env-pass"], *names),
                 room=self.room if self.in_container else None,
+                **({} if self.in_container else build_options(self._session.config)),
             )
             built: Built = build_project(source, self.folder(f"built-{name}"), options)
         self._session.log("%s", built.why)
@@ -401,6 +416,7 @@ class Making:
             options.test_extras,
             self._filled(options.before_test, wheel),
             tuple((name, environ[name]) for name in dict.fromkeys(name for name, _ in options.test_environment)),
+            resolutions=plain.resolutions,
         )
 
     def _why_foreign(self) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hwb.commands import CommandSession
 from hwb.errors import HwbError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hwb.artifacts import Artifact, ArtifactView
     from hwb.context import Context
     from hwb.declare import Recipe
     from hwb.making import Making, Tests
     from hwb.project import Project
-    from hwb.pythons import Interpreter
     from hwb.registry.gate import Publisher
     from hwb.spec import Services, SessionSpec
     from hwb.target import Target
@@ -54,8 +54,8 @@ class Session(CommandSession):
 
         if self._making is not None:
             return ArtifactView(self._services.ledger, session=self.name)
-        python = self._venv.interpreter.minor if self._venv is not None else self._default_interpreter().minor
-        return ArtifactView(self._services.ledger, python)
+        python = self._venv.interpreter if self._venv is not None else self._default_interpreter()
+        return ArtifactView(self._services.ledger, python.request)
 
     @property
     def project(self) -> Project:
@@ -109,24 +109,25 @@ class Session(CommandSession):
         if self._making is not None:
             with self._finalisable():
                 return [self._making.build(config_settings or {}, cache=cache)]
+        from hwb.builder.api import BuildRequest, placed
         from hwb.builder.engine import build_project
-        from hwb.builder.options import BuildOptions, Source
+        from hwb.builder.options import Source
 
-        configured = self.config.get("build")
-        options = BuildOptions(
-            self._interpreters(python),
+        words = (python,) if isinstance(python, str) else tuple(python)
+        own = (self._spec.python,) if isinstance(self._spec.python, str) else ()
+        strategy, root = self.config.get("isolation"), Source(self._spec.root)
+        request = BuildRequest(
             sdist=sdist,
             wheel=wheel,
+            pythons=words or own,
             config_settings=config_settings or {},
             from_tree=from_tree,
-            cache=cache,
             release=self._spec.releases if release is None else release,
-            env_pass=tuple(configured["env-pass"]),
-            include=tuple(configured["include"]),
-            frontend=configured["frontend"],
+            cache=cache,
+            isolation="venv" if strategy == "auto" else strategy,  # containers by themselves are the matrix's
         )
-        with self._finalisable():
-            built = build_project(Source(self._spec.root), self.output_dir, options)
+        with self._finalisable(), self._downloading(), placed(request, root, self.config) as (_, options):
+            built = build_project(root, self.output_dir, options)
         self.log("%s", built.why)
         source = self.emit(built.sdist) if built.sdist else None
         parent = source.sha256 if source is not None else ""
@@ -136,12 +137,6 @@ class Session(CommandSession):
 
         write_manifest(self.output_dir, self._services.ledger, built.facts)
         return made
-
-    def _interpreters(self, python: str | Sequence[str]) -> tuple[Interpreter, ...]:
-        from hwb import pythons
-
-        words = (python,) if isinstance(python, str) else tuple(python)
-        return tuple(pythons.find(word) for word in words) if words else (self._default_interpreter(),)
 
     def repair(self) -> list[Artifact]:
         """Give the built wheels their final platform tag and the libraries that they need (auditwheel and its like).
@@ -183,8 +178,75 @@ class Session(CommandSession):
         from hwb.making import Tests
 
         config = self.config.get("test")
-        plain = Tests(config["command"], requires=tuple(config["requires"]))
+        resolutions = tuple(config["resolutions"]) or ("",)
+        plain = Tests(config["command"], requires=tuple(config["requires"]), resolutions=resolutions)
         return plain if self._making is None else self._making.tests(plain)
+
+    @contextmanager
+    def installed(
+        self, wheel: Artifact, *requires: str, extras: Sequence[str] = (), resolution: str = ""
+    ) -> Iterator[None]:
+        """Inside the block the session's environment has a wheel, what it depends on, and `requires`; all fit together.
+
+        `resolution` is uv's word for the versions of the dependencies: with lowest and lowest-direct the environment is
+        another one, new and empty, and `requires` are as new as the wheel allows. Errors, those of the block too, name
+        it. Raises DependencyError, OfflineError, ToolNotFound where uv is needed and does not install.
+        """
+        from hwb.isolation.resolution import is_lowest, named, own_requirements
+
+        asked = [f"{wheel.path}[{','.join(extras)}]" if extras else wheel.path]
+        with named(resolution), self._renewed(resolution):
+            if is_lowest(resolution):
+                asked += [*own_requirements(wheel.path, extras), *self._newest(asked, requires)]
+            else:
+                asked += requires
+            chosen = ["--resolution", resolution] if resolution and self.venv_backend == "uv" else []
+            self.install(*chosen, *asked)
+            self.check_environment()
+            yield
+
+    def _newest(self, asked: Sequence[str], requires: Sequence[str]) -> list[str]:
+        """What tests need, pinned to the newest versions that go with the wheel in `asked`."""
+        from hwb.inside import requirement
+        from hwb.isolation.resolution import pinned, requirements_in
+        from hwb.isolation.shared import pins_of
+
+        wanted = requirements_in(requires)
+        if not wanted or self._venv is None:
+            return list(requires)
+        together = [*asked, *wanted]
+        with self._finalisable():
+            if self._inside is not None:
+                return pinned(requires, self._inside.newest(together))
+            named = list(map(requirement, together))
+            return pinned(requires, pins_of(self._venv.interpreter, named, backend=self._venv.backend))
+
+    @contextmanager
+    def _renewed(self, resolution: str) -> Iterator[None]:
+        """Inside the block the session has an empty environment where one is needed for these versions."""
+        from hwb.fs import remove_tree
+        from hwb.isolation.resolution import is_lowest, require_uv
+        from hwb.isolation.venv import make_venv
+        from hwb.spec import ProcessEnv
+
+        before = self._venv, self._inside, self._virtualenv
+        if self._venv is None or not resolution or (self._inside is None and not is_lowest(resolution)):
+            yield
+            return
+        path = os.path.join(self._virtualenv.location, resolution)  # goes where the session's own goes
+        try:
+            if self._inside is not None:
+                self._enter(self._inside.empty(resolution))
+            else:
+                require_uv(resolution, self._venv.backend)
+                own = (self._venv.path, self._venv.python)
+                kept = {name: value for name, value in self.env.items() if value not in own}
+                self._virtualenv = ProcessEnv(path, None, "none", kept, is_sandboxed=False)
+                self._provide(make_venv(path, self._venv.interpreter, backend=self._venv.backend))
+            yield
+        finally:
+            self._venv, self._inside, self._virtualenv = before
+        remove_tree(path)  # that of a failure stays with the session's own
 
     def import_modules(self, artifact: Artifact) -> list[str]:
         """Import every top-level module of an installed wheel in the session's environment, outside the source tree.
@@ -283,6 +345,11 @@ class Session(CommandSession):
     def index_url(self) -> str:
         """The simple index that `publish` fills: what pip and uv take as `--index-url`."""
         return str(self._index().url)
+
+    def _fail(self) -> None:
+        """The runner tells that the session failed."""
+        if self._making is not None:
+            self._making.fail()
 
     @property
     def output_dir(self) -> str:

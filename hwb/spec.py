@@ -62,6 +62,8 @@ class SessionSpec:
     """The wheel that the session makes (`hwb.machine.as_record`)."""
     releases: bool = False
     """Whether what is built in this run will be published: then nothing may ship that git does not track."""
+    keep: bool = False
+    """Whether the container of a session that fails stays."""
     partial: bool = False
     """Whether a registry that others use may get less than all wheels."""
 

@@ -14,18 +14,17 @@ def test(session: hwb.Session) -> None:
     if tests.skip:
         session.log("%s is not tested here: %s", wheel.name, tests.skip)
         return
-    extras = f"[{','.join(tests.extras)}]" if tests.extras else ""
-    session.install(f"{wheel.path}{extras}", *tests.requires)
-    session.check_environment()
-    session.env.update(tests.env)
-    if tests.before:
-        session.run("sh", "-c", tests.before, external=True)
-    if tests.script:
-        with session.chdir(session.create_tmp()):
-            session.run("sh", "-c", tests.script, "sh", *session.posargs, external=True)
-    elif tests.command:
-        words = shlex.split(tests.command) if isinstance(tests.command, str) else tests.command
-        session.run(*words, *session.posargs, external=True)
-    else:
-        session.import_modules(wheel)
-    session.verdict(wheel, "tested")
+    for resolution in tests.resolutions:
+        with session.installed(wheel, *tests.requires, extras=tests.extras, resolution=resolution):
+            session.env.update(tests.env)
+            if tests.before:
+                session.run("sh", "-c", tests.before, external=True)
+            if tests.script:
+                with session.chdir(session.create_tmp()):
+                    session.run("sh", "-c", tests.script, "sh", *session.posargs, external=True)
+            elif tests.command:
+                words = shlex.split(tests.command) if isinstance(tests.command, str) else tests.command
+                session.run(*words, *session.posargs, external=True)
+            else:
+                session.import_modules(wheel)
+    session.verdict(wheel, "tested", ", ".join(tests.resolutions))

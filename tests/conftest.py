@@ -60,6 +60,22 @@ def _sshd() -> str | None:
     return None if found else "sshd or ssh-keygen is not installed"
 
 
+def _pypy() -> str | None:
+    """PyPy and what extension modules are compiled with for it."""
+    from pathlib import Path
+
+    from hwb.errors import InterpreterNotFound
+    from hwb.pythons import find
+
+    try:
+        pypy = find("pypy").path
+    except InterpreterNotFound:
+        return "there is no PyPy (Debian: pypy3, pypy3-dev)"
+    code = "import sysconfig; print(sysconfig.get_path('include'))"
+    include = subprocess.run([pypy, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return None if Path(include, "Python.h").is_file() else f"there are no headers for {pypy} (Debian: pypy3-dev)"
+
+
 IMAGE = "hwb/manylinux_2_31_x86_64:standin"
 
 
@@ -78,7 +94,7 @@ def _docker() -> str | None:
 settings.register_profile("hwb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hwb")
 
-NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd, "docker": _docker}
+NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd, "docker": _docker, "pypy": _pypy}
 
 
 @functools.cache

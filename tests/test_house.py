@@ -17,13 +17,13 @@ PACKAGE = ROOT / "hwb"
 RECIPES = ROOT / "recipes"
 
 FLOORS = (
-    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which toml installs locks",
-    "config source fetch git digest snapshot project analysis target pythons artifacts store index pruning",
-    "wheel isolation screen demo version matrix",
+    "errors events context places redact procgroup _jobobject fs archive proc terminal litter which toml installs locks keys pyspec pyuv",
+    "config source fetch git digest snapshot project analysis target pythons pyprobe pysurvey artifacts store index pruning",
+    "wheel isolation pydownload pydefault screen demo version matrix",
     "builder registry repair",
     "declare loader plan spec commands session script workspace machine delivering making delegate inside",
     "runner",
-    "cli __main__ __init__",
+    "cli __main__ __init__ core compat",
 )
 """Rooms by floor, lowest first: a room may import from its own and those below (docs/explanation/architecture.md)."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
@@ -240,7 +240,7 @@ TEXT = (".py", ".md", ".toml", ".yml", ".yaml", ".c", ".cfg", ".in", ".json", ""
 FORBIDDEN = (
     r"pip install (?:--?\S+ )*hwb\b",  # that name is a stranger's on the index
     r"pypi\.(?:org|python\.org)|pythonhosted\.org",  # indexes are the user's choice
-    r"/(?:root|work)/(?!project)",
+    r"/(?:root|work)/(?!project|\.cache)",  # a documented example has a container's /root/.cache
 )
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "matrix": ("hwb.cli.matrix", "Make every wheel that the project needs, or list them."),
     "sessions": ("hwb.cli.sessions", "List every session, or draw their graph."),
     "recipes": ("hwb.cli.recipes", "List, show or eject recipes."),
+    "python": ("hwb.cli.python", "Which Pythons are on this machine?"),
     "lock": ("hwb.cli.lock", "Write down the exact build requirements (pylock.build.toml)."),
     "cache": ("hwb.cli.cache", "What is in the store, and how is it pruned?"),
     "demo": ("hwb.cli.demo", "Make a small project to play with."),

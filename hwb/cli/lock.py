@@ -19,6 +19,7 @@ __all__ = ["command"]
 @click.argument("source", default=".")
 @click.option("--build", "build", is_flag=True, help="Lock what is needed to build: pylock.build.toml.")
 @click.option("-p", "--python", "pythons", multiple=True, metavar="X.Y[,X.Y]", help="Lock for each of these.")
+@click.option("--download-python", is_flag=True, help="Fetch a Python that is not there, with uv.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions, not those that are in the file.")
 @click.option("--check", is_flag=True, help="Write nothing; end with 5 when the file would change.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
@@ -28,6 +29,7 @@ def command(
     source: str,
     build: bool,
     pythons: tuple[str, ...],
+    download_python: bool,
     upgrade: bool,
     check: bool,
     offline: bool,
@@ -44,9 +46,12 @@ def command(
 
     from hwb.cli.watching import called_off
     from hwb.context import CancelToken, current, use
+    from hwb.pydownload import way
+    from hwb.pythons import downloading
 
     context, token = current(), CancelToken()
-    with called_off(token), use(context.but(token=token, offline=offline or _configured(), emit=_tell)):
+    context = context.but(token=token, offline=offline or _configured(), emit=_tell)
+    with called_off(token), use(context), downloading(way(download_python or None)):
         return _lock(os.path.normpath(root), pythons, upgrade=upgrade, check=check)
 
 
@@ -94,18 +99,17 @@ def _text(path: str) -> str:
 
 def _interpreters(root: str, words: Sequence[str]) -> list[Interpreter]:
     """Those that were named, else the one that hwb build would take."""
-    from hwb import pythons
     from hwb.config import load
     from hwb.project import read_project
+    from hwb.pydefault import choose, named
+    from hwb.pydownload import permitted
+    from hwb.pyspec import split_specs
 
-    project = read_project(root)
-    named = [part.strip() for text in words for part in text.split(",") if part.strip()]
-    configured = load(root, org_file=None).get("python")
-    named = named or ([configured] if configured else [])
-    if not named:
-        return [pythons.find(None, requires_python=project.requires_python)]
-    found = [pythons.find(word) for word in named]
-    return list({interpreter.identity: interpreter for interpreter in found}.values())
+    project, settings, requests = read_project(root), load(root, org_file=None), split_specs(words)
+    with permitted(settings):
+        if not requests:
+            return [choose(root, settings, lambda: project.requires_python)]
+        return named(root, settings, requests)
 
 
 def _packages(text: str) -> list[str]:

@@ -22,12 +22,15 @@ __all__ = ["command"]
 @click.option("--format", "shown_as", type=click.Choice(["github"]), help="Print the matrix of a workflow.")
 @click.option("--only", metavar="ID", default="", help="This wheel, whatever is selected: cp312-manylinux_x86_64.")
 @click.option("-p", "--python", metavar="X.Y[,X.Y]", default="", help="Only wheels for these Pythons.")
+@click.option("--download-python", is_flag=True, default=None, help="Fetch a Python that is not there, with uv.")
 @click.option("--platform", metavar="NAME[,NAME]", default="", help="linux, macos, linux/arm64, musllinux, ...")
 @click.option("--arch", metavar="NAME[,NAME]", default="", help="x86_64, aarch64, ...")
 @click.option("--config", "file", metavar="FILE", help="A TOML or YAML file instead of [tool.hwb.matrix].")
 @click.option("-j", "--jobs", "--parallel", "jobs", metavar="N|auto", help="How many wheels are made at once.")
 @click.option("-x", "--stop-on-first-error", is_flag=True, default=None, help="Start nothing more after a failure.")
 @click.option("--offline", is_flag=True, default=None, help="Never use the network.")
+@click.option("--keep", is_flag=True, help="Keep the container of a wheel that fails, and say how to enter it.")
+@click.option("--resume", is_flag=True, help="Continue the last run of the same plan: what it did is not run again.")
 @click.option("--json", "as_json", is_flag=True, help="With --list one JSON object, else events as JSON lines.")
 @click.option("-v", "--verbose", count=True, help="Say more (-vv: everything).")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures and the last line.")
@@ -37,10 +40,12 @@ def command(ctx: click.Context, /, **options: Any) -> int:
 
     What this machine cannot make is listed with the place where it can be made.
     """
-    own = ("jobs", "stop_on_first_error", "offline")
+    own = ("jobs", "stop_on_first_error", "offline", "download_python")
     workspace: Workspace = workspace_of(ctx, {name.replace("_", "-"): options[name] for name in own})
     plan = _plan(workspace, options)
     if options["listed"] or options["shown_as"] is not None:
+        if options["resume"]:
+            raise click.UsageError("--list and --format run nothing: leave --resume out")
         click.echo(_shown(plan, options))
         return 0
     return _make(ctx, workspace, plan, options)

@@ -44,6 +44,7 @@ class _Posargs(click.Command):
 @click.option("-p", "--pythons", multiple=True, metavar="X.Y", help="Only sessions for these Pythons.")
 @click.option("-P", "--force-python", metavar="X.Y", help="Run with this Python, also where it is not declared.")
 @click.option("--python", metavar="X.Y", help="The Python of sessions that name none.")
+@click.option("--download-python", is_flag=True, default=None, help="Fetch a Python that is not there, with uv.")
 @click.option("-j", "--jobs", metavar="N|auto", help="How many sessions run at once.")
 @click.option("-x", "--stop-on-first-error", is_flag=True, default=None, help="Start nothing more after a failure.")
 @click.option("-r", "--reuse-existing-virtualenvs", "reuse", is_flag=True, help="Use environments again.")
@@ -54,14 +55,16 @@ class _Posargs(click.Command):
 @click.option("--non-interactive", is_flag=True, help="No session gets the terminal.")
 @click.option("--error-on-external-run", is_flag=True, default=None, help="Refuse programs outside the environment.")
 @click.option("--default-venv-backend", metavar="NAME", help="uv, virtualenv, venv, none, or a|b.")
-@click.option("--isolation", metavar="auto|venv|none", help="Where sessions that do not say run.")
+@click.option("--isolation", metavar="auto|venv|docker|none", help="Where sessions that do not say run.")
 @click.option("--timeout", metavar="SECONDS", help="Longest time for a session.")
 @click.option("--run-timeout", metavar="SECONDS", help="Longest time for the run.")
 @click.option("--idle-timeout", metavar="SECONDS", help="Longest time for a command to print nothing.")
 @click.option("--retries", metavar="N", help="How often a failed session is tried again.")
 @click.option("--offline", is_flag=True, default=None, help="Never use the network.")
+@click.option("--keep", is_flag=True, help="Keep the container of a wheel that fails, and say how to enter it.")
 @click.option("--partial", is_flag=True, help="Publish anywhere even if wheels are missing that cannot be made here.")
 @click.option("--args", "arguments", multiple=True, metavar="NAME='...'", help="Arguments for one session only.")
+@click.option("--resume", is_flag=True, help="Continue the last run of the same plan: what it did is not run again.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the plan; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
 @click.option("-v", "--verbose", count=True, help="Say more (-vv: everything).")
@@ -76,6 +79,8 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> in
     """
     from hwb.machine import wanted
 
+    if options["resume"] and options["dry_run"]:
+        raise click.UsageError("--dry-run runs nothing: leave --resume out")
     workspace: Workspace = workspace_of(ctx, _settings(options))
     request = _request(workspace, (*names, *options["more"]), options)
     wheels = wanted(workspace, request.names or request.defaults)
@@ -89,7 +94,17 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> in
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """Options that are settings too: given ones win over every file and variable."""
-    same = ("python", "jobs", "isolation", "timeout", "run_timeout", "idle_timeout", "retries", "offline")
+    same = (
+        "python",
+        "download_python",
+        "jobs",
+        "isolation",
+        "timeout",
+        "run_timeout",
+        "idle_timeout",
+        "retries",
+        "offline",
+    )
     flags = ("stop_on_first_error", "error_on_external_run", "default_venv_backend")
     chosen = {name.replace("_", "-"): options[name] for name in (*same, *flags)}
     reuse = options["reuse_venv"] or ("yes" if options["reuse"] or options["reuse_no_install"] else None)
@@ -98,12 +113,13 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 def _request(workspace: Workspace, names: tuple[str, ...], options: dict[str, Any]) -> Request:
     from hwb.plan import Request
+    from hwb.pyspec import split_specs
 
     return Request(
         names,
         options["keywords"],
         _split(options["tags"]),
-        _split(options["pythons"]),
+        tuple(split_specs(options["pythons"])),
         options["force_python"],
         workspace.settings.get("default-venv-backend"),
         tuple(workspace.settings.get("sessions")),
@@ -163,6 +179,8 @@ def run_plan(
         wheels.made,
         wheels.missing,
         options.get("partial", False),
+        options.get("keep", False),
+        options.get("resume", False),
     )
     display = Display(
         sys.stderr if as_json else sys.stdout,

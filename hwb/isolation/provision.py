@@ -58,12 +58,14 @@ def container_environment(
     requirements: Sequence[str],
     *,
     constraints: Sequence[str] = (),
+    resolution: str = "",
 ) -> Venv:
     """The environment with these requirements (PEP 508) for a Python of an image, shared by all that need the same.
 
-    It is mounted into containers under its own path, read-only. Raises DependencyError, OfflineError, IsolationError.
+    It is mounted into containers under its own path, read-only. Raises DependencyError, OfflineError, IsolationError,
+    ToolNotFound for a `resolution` that only uv has.
     """
-    pins = container_pins(engine, image, python, requirements, constraints=constraints)
+    pins = container_pins(engine, image, python, requirements, constraints=constraints, resolution=resolution)
     return environment_of_container_pins(engine, image, python, requirements, pins)
 
 
@@ -74,17 +76,22 @@ def container_pins(
     requirements: Sequence[str],
     *,
     constraints: Sequence[str] = (),
+    resolution: str = "",
 ) -> list[str]:
     """What requirements mean today for a Python of an image, as pins; remembered for a day.
 
-    Raises DependencyError, OfflineError.
+    `resolution` is one of uv's: the lowest versions are the lowest that have a wheel, and only uv finds them. Raises
+    DependencyError, OfflineError, ToolNotFound.
     """
+    from hwb.isolation.resolution import is_lowest
     from hwb.isolation.shared import pins_of
     from hwb.isolation.venv import require_requirements
 
     require_requirements(requirements)
     asked = ("\n".join(sorted(requirements)), "\n".join(sorted(constraints)))
-    either = _Either(engine, image, python)
+    either = _Either(engine, image, python, resolution)
+    if is_lowest(resolution):
+        return pins_of(python, requirements, constraints, installer=either.uv(resolution))
     pins = either.do(asked, lambda who: pins_of(python, requirements, constraints, installer=who))
     if either.was_inside:
         either.remember(_pinned(pins))  # what had to be built there is installed there
@@ -109,13 +116,21 @@ def _pinned(pins: Sequence[str]) -> tuple[str, ...]:
 class _Either:
     """Lets this machine's installer do work, and the image's where that cannot; then the image's is asked first."""
 
-    def __init__(self, engine: Engine, image: LocalImage, python: ForeignPython) -> None:
+    def __init__(self, engine: Engine, image: LocalImage, python: ForeignPython, resolution: str = "") -> None:
         from hwb.isolation.backends import choose
         from hwb.isolation.in_image import InImage
 
         self.was_inside = False
         self._python = python
-        self._inside, self._outside = InImage(engine, image, python), _outside(choose(), python)
+        self._inside, self._outside = InImage(engine, image, python), _outside(choose(), python, resolution)
+
+    def uv(self, resolution: str) -> Provisioner:
+        """The one that finds old versions. Raises ToolNotFound where it is another that knows the image's Python."""
+        from hwb.isolation.resolution import require_uv
+
+        chosen = self._outside or self._inside
+        require_uv(resolution, chosen.name)
+        return chosen
 
     def do(self, asked: tuple[str, ...], work: Callable[[Provisioner], T]) -> T:
         """The work's result; `asked` says which work it is. Raises what the last one that was asked raises."""
@@ -155,13 +170,15 @@ class _Either:
         return "pins", f"{fingerprint('in image', self._python.identity, name, *asked)}.json"
 
 
-def _outside(installer: object, python: ForeignPython) -> Provisioner | None:
-    """What can fill an environment for that Python from here; None: nothing can."""
+def _outside(installer: object, python: ForeignPython, resolution: str) -> Provisioner | None:
+    """What can fill an environment for that Python from here; None: nothing can. pip has only one `resolution`."""
     from hwb.isolation.pip import PipInstaller
     from hwb.isolation.uv import UvInstaller
 
     if isinstance(installer, UvInstaller) and (chosen := uv_selection(python)):
-        return _UvOutside(installer, chosen)
+        if not resolution:
+            return _UvOutside(installer, chosen)
+        return _UvOutside(installer, [*chosen, "--resolution", resolution], f"uv for images, {resolution}")
     if isinstance(installer, PipInstaller) and _speaks_for(python):
         return _PipOutside(installer, pip_selection(python))
     return None

@@ -127,6 +127,25 @@ class UvInstaller:
             offline=offline,
         ).done
 
+    def fetch_python(self, request: str, directory: str, *, env: Mapping[str, str], seconds: float) -> Completed:
+        """`uv python install`: nothing when `directory` has what is requested, else one download into it.
+
+        The request is in uv's words, the mirror is the user's (UV_PYTHON_INSTALL_MIRROR, uv.toml). Nothing outside of
+        the directory is changed. Raises CommandTimeout.
+        """
+        from hwb import proc
+
+        variables = {
+            **_environment(env)[0],
+            "UV_PYTHON_INSTALL_DIR": directory,
+            "UV_PYTHON_DOWNLOADS": "manual",
+            "UV_PYTHON_INSTALL_BIN": "0",
+            "UV_PYTHON_INSTALL_REGISTRY": "0",
+        }
+        variables.pop("UV_PYTHON_PREFERENCE", None)
+        argv = [self.uv, "python", "install", "--no-progress", request]
+        return proc.run(argv, env=variables, cwd=directory, check=False, capture=True, quiet=True, timeout=seconds)
+
     def check(self, python: str, *, env: Mapping[str, str]) -> None:
         """`uv pip check`; raises DependencyError."""
         outcome = execute([self.uv, "pip", "check", "--python", python], env=_environment(env)[0])

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hwb.artifacts import Artifact, Ledger
+    from hwb.redact import Redactor
+    from hwb.runner.earlier import Continuation
     from hwb.runner.rundir import RunDir
     from hwb.workspace import Workspace
 
@@ -48,6 +50,10 @@ class Flags:
     """Identifiers of wheels that are not made here, with reasons; None when nobody looked at the whole project."""
     partial: bool = False
     """Whether a registry that others use may get less than all wheels."""
+    keep: bool = False
+    """Whether the container of a wheel that fails stays."""
+    resume: bool = False
+    """Whether sessions that the last run of the same plan has done are not run again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +87,11 @@ def run(
     stream: TextIO | None = None,
     verbose: int = 0,
     partial: bool = False,
+    resume: bool = False,
     **settings: Any,
 ) -> RunResult:
     """Run sessions from Python, as `hwb run` does; quiet unless `stream` is given. Keywords beyond these are settings.
-    `partial` lets a registry that others use have less than all wheels.
+    `partial` lets a registry that others use have less than all wheels; `resume` continues the last run of this plan.
 
     >>> hwb.run("release", directory="my-project", jobs=2)          # doctest: +SKIP
 
@@ -115,6 +122,7 @@ def run(
         targets=wheels.made,
         missing=wheels.missing,
         partial=partial,
+        resume=resume,
     )
     return execute(workspace, plan, flags, Display(stream=stream, verbose=verbose))
 
@@ -145,6 +153,7 @@ class _Run:
         self._board = is_board(display.stream) and not is_board(display.events)
         self._numbers: dict[str, int] = {}
         self._dir: RunDir
+        self._continues: Continuation
         self._secrets: tuple[bytes, ...] = ()
         self._settings_json = workspace.settings.to_json()
         self._streamer: Any = None
@@ -168,13 +177,26 @@ class _Run:
     def go(self) -> RunResult:
         import gc
 
-        from hwb.artifacts import Ledger
         from hwb.redact import Redactor, secret_values
+        from hwb.runner.earlier import Continuation
+
+        gc.enable()  # the command line's start-up runs without
+        self._secrets = secret_values(os.environ, self._settings.get("secrets"))
+        redactor = Redactor(self._secrets)
+        self._continues = Continuation(self._workspace, self._plan, self._flags, self._arguments, redactor)
+        try:
+            if self._flags.resume:
+                self._continues.resume()
+            return self._go(redactor)
+        finally:
+            self._continues.close()
+
+    def _go(self, redactor: Redactor) -> RunResult:
+        from hwb.artifacts import Ledger
         from hwb.runner.report import Bus
         from hwb.runner.rundir import open_run_dir
         from hwb.runner.watcher import Watcher
 
-        gc.enable()  # the command line's start-up runs without
         started = time.monotonic()
         names = [safe_name(name) for name in self._plan.ids]
         self._dir = open_run_dir(self._workspace.root, names, self._settings.get("keep-runs"))
@@ -183,10 +205,10 @@ class _Run:
         ledger = Ledger(self._dir.ledger)
         if self._flags.missing is not None:
             ledger.set_missing(self._flags.missing)
-        self._secrets = secret_values(os.environ, self._settings.get("secrets"))
-        bus = Bus(self._sinks(), Redactor(self._secrets))
+        bus = Bus(self._sinks(), redactor)
         try:
             self._announce(bus)
+            self._continues.begin(self._dir, ledger, bus.emit)
             outcomes, code = self._schedule(ledger, bus, watcher)
             self._complete_manifests(ledger, bus)
             self._finish(bus, outcomes, code, time.monotonic() - started)
@@ -205,7 +227,7 @@ class _Run:
 
         # closed by its sink
         lines = open(self._dir.events, "a", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-        self._files = [EventLines(lines, owned=True), Report(self._dir.report)]
+        self._files = [EventLines(lines, owned=True), Report(self._dir.report, self._continues.resumed)]
         sinks: list[Any] = [*self._files]
         if self._display.events is not None:
             sinks.append(EventLines(self._display.events, owned=False))
@@ -329,7 +351,15 @@ class _Run:
             self._settings.get("retries"),
         )
         scheduler = Scheduler(
-            self._plan, self._workspace.catalog, executor, self._spec, bus.emit, limits, tick=self._tick
+            self._plan,
+            self._workspace.catalog,
+            executor,
+            self._spec,
+            bus.emit,
+            limits,
+            tick=self._tick,
+            settled=self._continues.outcomes,
+            finished=lambda outcome: self._continues.finished(outcome, bus.emit),
         )
         services.notifier = scheduler
         from hwb.runner.log import RoutedStream
@@ -401,6 +431,7 @@ class _Run:
             timeout=timeout,
             target=self._flags.targets.get(session.target),
             releases=self._releases,
+            keep=self._flags.keep,
             partial=self._flags.partial,
         )
 

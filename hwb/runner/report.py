@@ -108,13 +108,16 @@ class Report:
 
     __slots__ = ("_data", "_path", "_sessions", "_written", "failure")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, resumes: str = "") -> None:
+        """`resumes` is the earlier run that this one continues."""
         self._path = path
         self._written = 0.0
         self.failure: OSError | None = None
         """Why the last report that had to be written was not; one in between may fall victim to a full disk."""
         self._sessions: dict[str, dict[str, Any]] = {}
         self._data: dict[str, Any] = {"schema": REPORT_SCHEMA, "status": "running"}
+        if resumes:
+            self._data["resumes"] = resumes
 
     def handle(self, event: Event) -> None:
         """Take notice; write when it was not written for a while."""

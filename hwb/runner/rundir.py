@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hwb import places
 from hwb.fs import FileLock, atomic_write, remove_tree, writable
@@ -13,7 +13,7 @@ from hwb.fs import FileLock, atomic_write, remove_tree, writable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["RunDir", "open_run_dir", "state_of"]
+__all__ = ["RunDir", "open_run_dir", "runs_of", "state_of"]
 
 NAME = ".hwb"
 
@@ -21,6 +21,8 @@ NAME = ".hwb"
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RunDir:
     """`.hwb/runs/<id>/`, held by a lock for as long as the run lives."""
+
+    PLAN: ClassVar[str] = "plan.json"
 
     id: str
     state: str
@@ -43,6 +45,11 @@ class RunDir:
         return os.path.join(self.path, "ledger.jsonl")
 
     @property
+    def plan(self) -> str:
+        """`plan.json`: what decides its work, as digests, and that of the sources."""
+        return os.path.join(self.path, self.PLAN)
+
+    @property
     def logs(self) -> str:
         """The folder of the sessions' logs."""
         return os.path.join(self.path, "logs")
@@ -62,6 +69,11 @@ def state_of(root: str) -> str:
     real = os.path.realpath(root)
     name = f"{os.path.basename(real)}-{sha256(real.encode(errors='surrogateescape')).hexdigest()[:12]}"
     return os.path.join(places.state_dir(), "projects", name)
+
+
+def runs_of(root: str) -> str:
+    """The directory of the project's runs, whether it exists or not."""
+    return os.path.join(state_of(root), "runs")
 
 
 def open_run_dir(root: str, sessions: Iterable[str], keep: int) -> RunDir:

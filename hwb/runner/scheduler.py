@@ -74,7 +74,11 @@ class Scheduler:
         *,
         tick: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        settled: Mapping[str, Outcome] | None = None,
+        finished: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
+        """`settled` are ends from an earlier run: those sessions do not run. `finished` is told each end of this one
+        that says all about its session: not of one that had another session notified, nor of that other one."""
         self._plan = plan
         self._catalog = catalog
         self._executor = executor
@@ -93,7 +97,10 @@ class Scheduler:
         self._ready: list[tuple[int, str]] = []
         self._later: list[tuple[float, str, int]] = []
         self._active: dict[str, _Active] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, Outcome] = dict(settled or {})
+        self._settled = tuple(self._outcomes.values())
+        self._tell_finished = finished
+        self._notifying: set[str] = set()
         self._posargs: dict[str, list[str]] = {}
         self._attempts: dict[str, int] = {}
         self._stopping = ""
@@ -109,6 +116,8 @@ class Scheduler:
             if key not in self._missing:
                 self._wait_for(key, members, ())
         for session in plan.sessions:
+            if self._over(session.id):
+                continue
             self._wait_for(session.id, plan.needs.get(session.id, ()), plan.follows.get(session.id, ()))
 
     def _wait_for(self, name: str, needs: Sequence[str], follows: Sequence[str]) -> None:
@@ -148,6 +157,8 @@ class Scheduler:
     def run(self) -> list[Outcome]:
         """Until every session is over."""
         end = None if self._limits.run_timeout is None else self._clock() + self._limits.run_timeout
+        for outcome in self._settled:
+            self._emit_end(outcome)
         while True:
             self._start_what_can()
             if not self._active and not self._later and not self._pending():
@@ -280,6 +291,12 @@ class Scheduler:
         return True
 
     def _conclude(self, outcome: Outcome) -> None:
+        if outcome.session not in self._notifying:
+            self._tell_finished(outcome)
+        self._emit_end(outcome)
+        self._settle(outcome.session, outcome)
+
+    def _emit_end(self, outcome: Outcome) -> None:
         self._emit(
             "session-finished",
             outcome.session,
@@ -290,7 +307,6 @@ class Scheduler:
             log=outcome.log,
             environment=outcome.environment,
         )
-        self._settle(outcome.session, outcome)
 
     def _settle(self, name: str, outcome: Outcome) -> None:
         """Record an end and free (or abort) those that waited for it; iterative, for chains of any length."""
@@ -393,6 +409,7 @@ class Scheduler:
             added = [session for session in wanted.sessions if session.id not in self._sessions]
             if not added:
                 return False
+            self._notifying.update((by, *(session.id for session in added)))
             for session in added:
                 self._sessions[session.id] = session
                 self._rank[session.id] = len(self._rank)

@@ -49,7 +49,8 @@ def test_version_and_help(project: Any) -> None:
     assert project.hwb("-h").out == project.hwb("--help").out
     assert project.hwb("--directory", ".", "--version").out == f"hwb {__version__}\n"
     listed = re.findall(r"^  (\w+) ", project.hwb("--help").out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["run", "build", "check", "inspect", "matrix", "sessions", "recipes", "lock", "cache", "demo"]
+    names = ["run", "build", "check", "inspect", "matrix", "sessions", "recipes", "python", "lock", "cache", "demo"]
+    assert listed == names
     for command in listed:
         assert project.hwb(command, "--help").code == 0
 

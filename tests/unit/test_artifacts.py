@@ -366,6 +366,27 @@ def test_installable_wheels_are_ordered_as_an_installer_would() -> None:
     assert ArtifactView(ledger, "2.7").installable == ()
 
 
+@pytest.mark.parametrize(
+    ("python", "expected"),
+    [
+        ("3.13", ["cp313", "none"]),
+        ("3.13t", ["cp313t", "none"]),
+        ("3.13d", ["cp313d", "cp313", "none"]),
+        ("pypy3.11", ["pypy311_pp73", "none"]),
+        ("graalpy3.12", ["graalpy312_250_native", "none"]),
+        ("pypy3.10", ["none"]),
+    ],
+)
+def test_a_wheel_is_for_one_kind_of_python(python: str, expected: list[str]) -> None:
+    from packaging.tags import platform_tags
+
+    ledger, platform = Ledger(None), next(iter(platform_tags()))
+    for tag in ("cp313-cp313", "cp313-cp313t", "cp313-cp313d", "pp311-pypy311_pp73", "gp312-graalpy312_250_native"):
+        ledger.add(make(f"demo-1.0-{tag}-{platform}.whl"))
+    ledger.add(make("demo-1.0-py3-none-any.whl"))
+    assert [wheel.name.split("-")[3] for wheel in ArtifactView(ledger, python).installable] == expected
+
+
 def test_what_was_found_out_after_the_build_is_added(tmp_path: Path) -> None:
     wheel = tmp_path / "demo-1.0-py3-none-any.whl"
     wheel.write_bytes(b"w")
@@ -381,3 +402,47 @@ def test_what_was_found_out_after_the_build_is_added(tmp_path: Path) -> None:
     (row,) = json.loads((tmp_path / ".hwb" / "manifest.json").read_text())["artifacts"]
     assert (row["isolated"], row["verdicts"]) == (False, {"tested": {"ok": True, "detail": ""}})
     assert not (tmp_path / "elsewhere").exists()
+
+
+# --- what is done ----------------------------------------------------------------------------------------------------
+
+LINES = st.lists(st.tuples(st.text(min_size=1), st.text(), st.sampled_from(["success", "skipped"]), st.text()))
+
+
+@given(LINES, st.binary(max_size=20))
+def test_what_is_done_can_be_read_back_even_behind_a_torn_line(
+    tmp_path_factory: pytest.TempPathFactory, done: list[tuple[str, str, str, str]], torn: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
+    ledger = Ledger(path)
+    for one in done:
+        ledger.add_done(*one)
+    expected = {session: {"inputs": i, "status": s, "run": r} for session, i, s, r in done}
+    assert ledger.done() == expected
+    with path.open("ab") as file:
+        file.write(torn.replace(b"\n", b""))
+    assert Ledger.read(path).done() == expected
+    assert Ledger.of(Ledger.records(path)).done() == expected
+
+
+def test_what_a_session_made() -> None:
+    ledger = Ledger(None)
+    first, second = make("a-1.0.tar.gz", "first"), make("a-1.0.tar.gz", "second")
+    ledger.add(first)
+    ledger.add(second)
+    assert ledger.made_by(first.session) == (first, second)
+    assert ledger.made_by("nobody") == ()
+
+
+def test_another_ledger_is_taken_over(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    old = Ledger(one)
+    old.add(SDIST)
+    old.replaces("a", "b")
+    old.add_done("build", "inputs", "success", "run")
+    new = Ledger(other)
+    new.take_over([])
+    assert not other.exists()
+    new.take_over(Ledger.records(one))
+    assert other.read_bytes() == one.read_bytes()
+    assert (new.artifacts(), new.done()) == ((SDIST,), old.done())

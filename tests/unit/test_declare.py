@@ -85,7 +85,7 @@ def test_none_means_not_written_except_where_it_says_something() -> None:
         ({"resources": "db"}, "mutex"),
         ({"resources": {"db": 0}}, "above 0"),
         ({"reuse_venv": "yes"}, "True or False"),
-        ({"download_python": "auto"}, "never"),
+        ({"download_python": "sometimes"}, "always"),
         ({"name": "a b"}, "without spaces"),
         ({"requires": 5}, "not possible"),
     ],
@@ -99,8 +99,9 @@ def test_mistakes_in_keywords(keywords: dict[str, Any], said: str) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_download_python_never_is_what_hwb_does_anyway() -> None:
-    assert declare(download_python="never", venv_backend="uv|virtualenv").options["download_python"] == "never"
+@pytest.mark.parametrize("word", ["auto", "never", "always"])
+def test_download_python_has_the_words_of_nox(word: str) -> None:
+    assert declare(download_python=word, venv_backend="uv|virtualenv").options["download_python"] == word
 
 
 def test_a_recipe_takes_a_session() -> None:

@@ -30,11 +30,16 @@ class Room:
         return "done"
 
 
+how: list[dict[str, str]] = []
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     found: list[list[str]] = []
+    how.clear()
 
-    def environment(engine: str, image: str, python: str, requirements: list[str]) -> SimpleNamespace:
+    def environment(engine: str, image: str, python: str, requirements: list[str], **more: str) -> SimpleNamespace:
+        how.append(more)
         assert (engine, image, python) == ("engine", "image", "python")
         found.append(list(requirements))
         return SimpleNamespace(bin=f"/envs/{len(found)}/bin", path=f"/envs/{len(found)}")
@@ -57,6 +62,26 @@ def test_everything_that_was_installed_is_provisioned_together(tmp_path: Path, a
     sha256 = hashlib.sha256(b"wheel").hexdigest()
     own = f"a_b[x,y] @ {wheel.as_uri()}#sha256={sha256}"
     assert asked == [[], [own, "pytest>=8"], [own, "pytest>=8", "six"]]
+
+
+def test_an_empty_one_for_other_versions(
+    tmp_path: Path, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[list[str], str]] = []
+
+    def pins(engine: str, image: str, python: str, requirements: list[str], *, resolution: str) -> list[str]:
+        told.append((requirements, resolution))
+        return ["six==1"]
+
+    monkeypatch.setattr("hwb.isolation.provision.container_pins", pins)
+    session, _ = make(tmp_path)
+    session.install(["six"])
+    other = session.empty("lowest")
+    other.install(["pluggy"])
+    assert asked == [[], ["six"], [], ["pluggy"]]
+    assert how == [{"resolution": ""}, {"resolution": ""}, {"resolution": "lowest"}, {"resolution": "lowest"}]
+    assert other.newest(["six>=1"]) == ["six==1"]
+    assert told == [(["six>=1"], "highest")]
 
 
 def test_an_installers_option_is_refused(tmp_path: Path, asked: list[list[str]]) -> None:
@@ -83,5 +108,5 @@ def test_directories(tmp_path: Path, asked: list[list[str]], below: str, seen: s
 
 
 def test_names() -> None:
-    assert inside._requirement("six") == "six"
-    assert inside._requirement("six[x] @ file:///a.tar.gz") == "six[x] @ file:///a.tar.gz"
+    assert inside.requirement("six") == "six"
+    assert inside.requirement("six[x] @ file:///a.tar.gz") == "six[x] @ file:///a.tar.gz"

@@ -24,6 +24,13 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
+def test_the_report_names_the_run_that_is_continued(tmp_path: Path) -> None:
+    for resumes, expected in (("earlier", "earlier"), ("", None)):
+        path = tmp_path / f"report{resumes}.json"
+        started(Bus([Report(str(path), resumes)], Redactor()), "a")
+        assert read(path).get("resumes") == expected
+
+
 def test_the_report_follows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "_WRITE_EVERY", 0.0)
     path = tmp_path / "report.json"

@@ -77,13 +77,19 @@ class Rig:
     """A scheduler with everything fake around it; `tick` is where a test acts while it waits."""
 
     def __init__(
-        self, *recipes: Recipe, slots: int = 2, names: Sequence[str] = (), limits: Limits | None = None
+        self,
+        *recipes: Recipe,
+        slots: int = 2,
+        names: Sequence[str] = (),
+        limits: Limits | None = None,
+        settled: dict[str, Outcome] | None = None,
     ) -> None:
         self.catalog = Catalog({r.name: Entry((r,)) for r in recipes})
         self.executor = Executor(slots)
         self.events: list[tuple[str, str | None, dict[str, Any]]] = []
         self.clock = Clock()
         self.on_tick: Callable[[], None] = lambda: None
+        self.finished: list[str] = []
         plan = make_plan(self.catalog, Request(names=tuple(names)))
         self.scheduler = Scheduler(
             plan,
@@ -94,6 +100,8 @@ class Rig:
             limits or Limits(),
             tick=self.tick,
             clock=self.clock,
+            settled=settled,
+            finished=lambda outcome: self.finished.append(f"{outcome.session} {outcome.status.value}"),
         )
         self.specs: list[Any] = []
 
@@ -405,3 +413,56 @@ def test_a_notified_group_of_sessions() -> None:
     notifying(rig, "a", ("all", None))
 
     assert rig.run() == {"a": "success", "t(a=0)": "success", "t(a=1)": "success", "all": "success"}
+
+
+# --- ends of an earlier run --------------------------------------------------------------------------------------------
+
+
+def ended(*names: str, status: Status = Status.SUCCESS) -> dict[str, Outcome]:
+    return {name: Outcome(name, status, reason="done by run 1") for name in names}
+
+
+def test_what_an_earlier_run_did_is_told_first_and_not_run() -> None:
+    recipes = (recipe("a"), recipe("b", requires=("a",)), recipe("c", requires=("b",)), recipe("d", after=("a",)))
+    rig = Rig(*recipes, settled=ended("a", "b"))
+
+    assert rig.run() == dict.fromkeys("abcd", "success")
+    assert rig.executor.started == ["c", "d"]
+    assert [name for _, name, _ in rig.events[:2]] == ["a", "b"]
+    assert (rig.kinds("a"), rig.reason("a")) == (["session-finished"], "done by run 1")
+    assert rig.finished == ["c success", "d success"], "the earlier ends are recorded already"
+
+
+def test_a_group_that_an_earlier_run_did_in_part() -> None:
+    params = tuple(ParamSet({"a": value}) for value in (0, 1, 2))
+    recipes = (recipe("t", params), recipe("all", requires=("t",)))
+    rig = Rig(*recipes, names=("all",), settled=ended("t(a=0)", "t(a=2)", status=Status.SKIPPED))
+
+    rig.executor.behave = failing("t(a=1)")
+    assert rig.run() == {"t(a=0)": "skipped", "t(a=1)": "failed", "t(a=2)": "skipped", "all": "aborted"}
+    whole = Rig(*recipes, names=("all",), settled=ended("t(a=0)", "t(a=1)", "t(a=2)"))
+    whole.run()
+    assert whole.executor.started == ["all"]
+
+
+def test_a_run_with_nothing_left_to_do() -> None:
+    rig = Rig(recipe("a"), recipe("b", requires=("a",)), settled=ended("a", "b"))
+    assert rig.run() == {"a": "success", "b": "success"}
+    assert (rig.executor.started, rig.scheduler.queued) == ([], 0)
+
+
+def test_who_notifies_and_who_is_notified_are_never_told_as_finished() -> None:
+    """Taken over, the one would not notify, and the other would not be run although it failed."""
+    rig = Rig(recipe("a"), recipe("b", default=False), recipe("c"), slots=1)
+    notifying(rig, "a", ("b", None), ("c", None))
+    rig.run()
+
+    assert rig.executor.started == ["a", "c", "b"]
+    assert rig.finished == ["c success"]
+
+
+def test_failures_are_told_too() -> None:
+    rig = Rig(recipe("a"), recipe("b", requires=("a",)))
+    rig.executor.behave = failing("a")
+    rig.run()
+    assert rig.finished == ["a failed"]
