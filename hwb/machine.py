@@ -117,15 +117,16 @@ def find_host(settings: Settings) -> Host:
     from hwb.target import System
 
     plain = _plain_host()
-    engine: str | None = None
+    engine, engineless = None, ""
     if plain.system is System.LINUX:
         try:
             engine = find_engine(settings.get("container-engine")).name
-        except ToolNotFound:
-            pass
+        except ToolNotFound as error:
+            engineless = error.what
     disposable = any(current().outer_env.get(name, "0").lower() not in ("0", "false", "no", "off", "") for name in _CI)
     has = _has_or_fetches if possible(settings) else _has_interpreter
-    return replace(plain, engine=engine, emulated=_emulated(), interpreter=has, disposable=disposable)
+    plain = replace(plain, engine=engine, engineless=engineless)
+    return replace(plain, emulated=_emulated(), interpreter=has, disposable=disposable)
 
 
 def _emulated() -> frozenset[str]:

@@ -205,6 +205,7 @@ class Making:
                 cache=cache,
                 env_pass=(*self._session.config.get("build")["env-pass"], *names),
                 room=self.room if self.in_container else None,
+                unfinished=self.target is not None,
                 **({} if self.in_container else build_options(self._session.config)),
             )
             built: Built = build_project(source, self.folder(f"built-{name}"), options)

@@ -90,11 +90,15 @@ def _docker() -> str | None:
     return f"the container engine does not answer (.ci/engine.sh starts one): {asked.stderr.strip()[-200:]}"
 
 
+def _registry() -> str | None:
+    return None if shutil.which("docker-registry") else "there is no docker-registry (Debian: docker-registry)"
+
+
 # no test depends on absolute time: not the single example of a property either, on a machine that is busy
 settings.register_profile("hwb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hwb")
 
-NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd, "docker": _docker, "pypy": _pypy}
+NEEDS = {"uv": _uv, "pypi": _pypi, "git": _git, "sshd": _sshd, "docker": _docker, "pypy": _pypy, "registry": _registry}
 
 
 @functools.cache

@@ -254,7 +254,9 @@ class _Build:
         from hwb.wheel.check import check_file
 
         with phase("validate", "wheel"), _named(path):
-            _tell(path, check_file(path))
+            findings = check_file(path)
+            mended = _MENDED if self._options.unfinished or self._options.repair is not None else frozenset()
+            _tell(path, [found for found in findings if found.rule not in mended])
             tell_ignored(path, self._tree)
         return path
 
@@ -356,6 +358,9 @@ def _same_bytes(first: str, second: str) -> bool:
 
 _STRICT = frozenset({"wheel-tags"})
 """Warnings about other people's files (some repack widely installed wheels) that are errors of one's own build."""
+
+_MENDED = frozenset({"pypi-platform", "absolute-path"})
+"""Warnings about a wheel of Linux that a repair takes away; what is left of them is told of the repaired one."""
 
 
 def _tell(path: str, findings: list[Finding]) -> None:

@@ -76,6 +76,8 @@ class BuildOptions(NamedTuple):
     """Where hooks run; None: on this machine."""
     repair: RepairOptions | None = None
     """How wheels get their final tag and the libraries that they need; None: they stay as they were built."""
+    unfinished: bool = False
+    """The wheel is repaired afterwards: what that mends is no warning yet."""
     prepared: Mapping[str, Prepared] = {}
     """Environments to build in instead of hwb's own, by the `identity` of their interpreters."""
     backend: str = ""

@@ -34,6 +34,8 @@ _REMEMBERED_SECONDS = 60.0
 _ADDRESSES = ("PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST", "CONTAINERS_CONF", "HOME")
 """Variables that decide which engine a command line reaches."""
 
+_NO_REGISTRY = "the image's registry does not answer"
+_LOAD = "check the connection and the engine's proxy, or load the image from a file (docker load)"
 _ABSENT = "install docker or podman and start it, or use --isolation venv"
 _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
     (
@@ -41,6 +43,12 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
         ToolNotFound,
         "this user may not talk to the container engine",
         "add the user to the group of the engine's socket (docker), or use rootless podman",
+    ),
+    (  # what an engine that answers says of a registry that does not, in the words of an engine that does not
+        (r"(?:response from daemon|container registry) .*(?:dial tcp|connection (?:refused|reset)|\bEOF\b)",),
+        ContainerError,
+        _NO_REGISTRY,
+        _LOAD,
     ),
     (
         (
@@ -92,6 +100,18 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
         "register QEMU with binfmt (its F flag), or build on a machine of that kind",
     ),
     (
+        ("no basic auth credentials", "authentication required", r"\bunauthorized\b"),
+        ContainerError,
+        "the image's registry wants a login",
+        "log in with the engine: docker login HOST, podman login HOST",
+    ),
+    (
+        ("too ?many ?requests", r"unexpected HTTP status: \d", r"error parsing HTTP \d+ response"),
+        ContainerError,
+        "the image's registry refuses to answer",
+        "try again later, or load the image from a file (docker load)",
+    ),
+    (
         (
             "no such image",
             "image not known",
@@ -110,6 +130,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
         (
             "dial tcp",
             "TLS handshake timeout",
+            "context deadline exceeded",
             "i/o timeout",
             r"Client\.Timeout",
             "network is unreachable",
@@ -117,8 +138,8 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
             r"x509:",
         ),
         ContainerError,
-        "the image's registry does not answer",
-        "check the connection and the engine's proxy, or load the image from a file (docker load)",
+        _NO_REGISTRY,
+        _LOAD,
     ),
 )
 """What an engine prints, the error it is, what it is in words, and what to do (DOC-59); the first that fits."""

@@ -143,22 +143,34 @@ def oci_platform(arch: str) -> str:
 def ensure_image(engine: Engine, reference: str, *, platform: str = "") -> LocalImage:
     """The image of that reference (a name with tag or digest, or an id); pulled when it is not here.
 
-    With a digest it is that content and nothing else. `platform` is an OCI platform such as linux/arm64. Raises
-    ContainerError, OfflineError: offline nothing is pulled.
+    With a digest it is that content and nothing else. `platform` is an OCI platform such as linux/arm64: one that is
+    here for another processor is pulled for that one. Raises ContainerError, OfflineError: offline nothing is pulled.
     """
     name = _without_tag(reference)
     found = _inspected(engine, reference, name)
-    if found is not None:
+    if found is not None and _is_for(found, platform):
         return found
     if current().offline:
-        raise OfflineError(f"the image {reference} is not on this machine, and nothing is fetched offline")
+        which = f"the image {reference}" + (f" for {platform}" if found is not None else "")
+        raise OfflineError(f"{which} is not on this machine, and nothing is fetched offline")
     current().emit("message", level="info", text=f"fetching the image {reference}")
     chosen = [f"--platform={platform}"] if platform else []
     engine.call("pull", "--quiet", *chosen, name, what=f"fetching the image {reference}", timeout=None)
     found = _inspected(engine, reference, name)
     if found is None:
         raise ContainerError(f"the image {reference} was fetched and is not there", remedy="look at the engine's log")
+    if not _is_for(found, platform):  # older engines take another one without a word
+        what = f"the image {reference} is for {found.arch}, and its registry has none for {platform}"
+        raise ContainerError(what, remedy="name an image for that processor, or an architecture that it has")
     return found
+
+
+def _is_for(image: LocalImage, platform: str) -> bool:
+    """Whether an image is for that OCI platform, as far as it says; 32-bit ones may call themselves x86_64."""
+    _, _, processor = platform.partition("/")
+    arch, _, variant = processor.partition("/")
+    wanted = _linux_arch(arch, variant)
+    return not platform or image.arch in ("", wanted) or {image.arch, wanted} == {"i686", "x86_64"}
 
 
 def _without_tag(reference: str) -> str:

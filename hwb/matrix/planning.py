@@ -248,6 +248,10 @@ class _Planning:
 
     def done(self) -> MatrixPlan:
         """The finished plan."""
+        bare = [one.target for one in self.targets if one.strategy is Strategy.HOST]
+        if self.host.engineless and any(one is not None and one.system is System.LINUX for one in bare):
+            said = f"Linux wheels are made without a container ({self.host.engineless}): "
+            self.warnings.append(said + "their tag is the oldest system that their code proves")
         return MatrixPlan(tuple(self.targets), tuple(self.skipped), tuple(dict.fromkeys(self.warnings)))
 
 

@@ -35,6 +35,7 @@ class Host:
     """The machine that plans: `arch` as its system says it, `engine` what answers (`docker`; None without any),
     `emulated` the foreign Linux architectures it can run, `interpreter` whether a target's Python is installed, and
     whether it is `disposable`, a machine of CI, where cibuildwheel installs CPython for macOS system-wide.
+    `engineless` says in words why no engine answers.
     """
 
     system: System
@@ -43,6 +44,7 @@ class Host:
     emulated: frozenset[str] = frozenset()
     interpreter: Callable[[Target], bool] = field(default=_none)
     disposable: bool = False
+    engineless: str = ""
 
 
 class Choice(NamedTuple):

@@ -9,6 +9,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hwb import places
 from hwb.errors import HwbError, OutputError, SourceError, UsageError
 from hwb.fs import FileLock, atomic_write
 from hwb.runner import resuming
@@ -76,14 +77,27 @@ class Continuation:
         if self._leaves_something:
             self._tree = self._read_tree()
         runs = runs_of(self._workspace.root)
-        path, record = self._last(runs)
+        path, record = self._hold(runs)
         self.resumed = os.path.basename(path)
-        self._lock = _locked(path)
         self._take(runs, path, record)
 
     def _read_tree(self) -> str:
         root = self._workspace.root
         return tree_digest(root, os.path.join(root, self._workspace.settings.get("output-dir")))
+
+    def _hold(self, runs: str) -> tuple[str, dict[str, Any]]:
+        """The last run of this plan, locked; looked for again while it is in use: who uses it may make a later one."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            path, record = self._last(runs)
+            lock = FileLock(os.path.join(path, "lock"))
+            if lock.acquire(blocking=False):
+                self._lock = lock
+                return path, record
+            if time.monotonic() > end:
+                what = f"the last run of this plan is still in use: {os.path.basename(path)}"
+                raise UsageError(what, remedy="it goes on, or is being resumed: wait for that, or leave --resume out")
+            time.sleep(0.05)
 
     def _last(self, runs: str) -> tuple[str, dict[str, Any]]:
         """The newest run of the same plan, with what it said of it."""
@@ -201,17 +215,6 @@ def _recorded(runs: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path, record
 
 
-def _locked(path: str) -> FileLock:
-    """The run's lock. Raises UsageError while somebody else has it."""
-    lock, end = FileLock(os.path.join(path, "lock")), time.monotonic() + _PATIENCE
-    while not lock.acquire(blocking=False):
-        if time.monotonic() > end:
-            what = f"the last run of this plan is still in use: {os.path.basename(path)}"
-            raise UsageError(what, remedy="it goes on, or is being resumed: wait for that, or leave --resume out")
-        time.sleep(0.05)
-    return lock
-
-
 # --- what decides -----------------------------------------------------------------------------------------------------
 
 
@@ -231,7 +234,9 @@ def plan_record(
 
     settings = {name: value.value for name, value in workspace.settings.items()}
     texts = {
-        "sessions": resuming.session_texts(plan, workspace.catalog, arguments),
+        "sessions": resuming.session_texts(
+            plan, workspace.catalog, arguments, lambda path: _named(path, workspace.root)
+        ),
         "settings": resuming.decisive(settings, {name: key.default for name, key in KEYS.items()}),
         "targets": {name: json.dumps(one, sort_keys=True, default=repr) for name, one in flags.targets.items()},
     }
@@ -251,9 +256,15 @@ def plan_record(
 def _file_digests(workspace: Workspace) -> dict[str, str]:
     found = {recipe.file for entry in workspace.catalog for recipe in entry.chain}
     found |= {path for path in (workspace.hwbfile, workspace.organisation) if path is not None}
-    inside = os.path.join(workspace.root, "")
-    names = {path: path.removeprefix(inside) for path in sorted(found)}
-    return {name: _file_digest(path) for path, name in names.items()}
+    return {_named(path, workspace.root): _file_digest(path) for path in sorted(found)}
+
+
+def _named(path: str, root: str) -> str:
+    """A recipe's file as it is told: what is shipped is the same wherever hwb is installed."""
+    shipped = os.path.join(places.recipes_dir(), "")
+    if path.startswith(shipped):
+        return f"hwb:{path.removeprefix(shipped)}"
+    return path.removeprefix(os.path.join(root, ""))
 
 
 def _file_digest(path: str) -> str:

@@ -66,12 +66,18 @@ def digest_of(*parts: str) -> str:
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def session_texts(plan: Plan, catalog: Catalog, arguments: Callable[[PlannedSession], Sequence[str]]) -> dict[str, str]:
-    """What makes each session what it is: recipe and origins, Python, parameters, arguments, target, needs."""
+def session_texts(
+    plan: Plan,
+    catalog: Catalog,
+    arguments: Callable[[PlannedSession], Sequence[str]],
+    named: Callable[[str], str],
+) -> dict[str, str]:
+    """What makes each session what it is: recipe and origins (files by `named`), Python, parameters, arguments, target,
+    needs."""
     from json import dumps
 
     def text(session: PlannedSession) -> str:
-        chain = [(recipe.layer, recipe.file) for recipe in catalog.entries[session.recipe].chain]
+        chain = [(recipe.layer, named(recipe.file)) for recipe in catalog.entries[session.recipe].chain]
         params = session.params.text if session.params is not None else None
         given, needs = list(arguments(session)), plan.needs.get(session.id, ())
         return dumps([session.recipe, chain, session.python, params, given, session.target, needs], default=repr)

@@ -158,6 +158,31 @@ def test_windows_has_no_containers_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
         ("manifest for x/y:z not found: manifest unknown: manifest unknown", ContainerError, "no such image", "login"),
         ("pull access denied for x, repository does not exist", ContainerError, "no such image", "name"),
         ("dial tcp: lookup quay.io on 1.1.1.1:53: no such host", ContainerError, "registry", "docker load"),
+        *(
+            (f"Error response from daemon: {text}", ContainerError, words, remedy)
+            for text, words, remedy in (
+                ('Get "http://127.0.0.1:5/v2/": dial tcp 127.0.0.1:5: connect: connection refused', "not ans", "load"),
+                ('Get "https://x.invalid/v2/": dial tcp: lookup x.invalid: no such host', "registry does not", "load"),
+                ('Get "http://127.0.0.1:5/v2/": read tcp 127.0.0.1:4: connection reset by peer', "not answer", "load"),
+                ('Get "https://x/v2/": context deadline exceeded', "registry does not answer", "load"),
+                ('Head "http://x/v2/y/manifests/1": no basic auth credentials', "wants a login", "docker login"),
+                ("received unexpected HTTP status: 503 Service Unavailable", "refuses to answer", "later"),
+                ('error parsing HTTP 429 response body: unexpected end of JSON input: ""', "refuses", "later"),
+                ("toomanyrequests: You have reached your pull rate limit", "refuses to answer", "later"),
+            )
+        ),
+        (
+            'pinging container registry 127.0.0.1:5: Get "http://127.0.0.1:5/v2/": dial tcp 127.0.0.1:5: connection refused',
+            ContainerError,
+            "registry does not answer",
+            "docker load",
+        ),
+        (
+            'error during connect: Get "http://127.0.0.1:1/v1.41/info": dial tcp 127.0.0.1:1: connection refused',
+            ToolNotFound,
+            "engine does not answer",
+            "start it",
+        ),
         ("something else", ContainerError, "exit code 7", ""),
     ],
 )

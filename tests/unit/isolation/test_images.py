@@ -152,6 +152,28 @@ def test_what_was_fetched_is_what_was_asked_for(fake: FakeEngine, monkeypatch: p
     assert fake.of("pull") == [["pull", "--quiet", "x@sha256:2"]]
 
 
+def test_an_image_for_another_processor(fake: FakeEngine, listener: Any) -> None:
+    fake.answer("^image inspect", inspected(Architecture="arm64", Variant="v8"))
+    for platform in ("", "linux/arm64", "linux/arm64/v8"):
+        assert ensure_image(fake.engine, "x", platform=platform).arch == "aarch64"
+    assert fake.of("pull") == []
+    with pytest.raises(ContainerError, match="x is for aarch64, and its registry has none for linux/arm/v7"):
+        ensure_image(fake.engine, "x", platform="linux/arm/v7")
+    assert fake.of("pull") == [["pull", "--quiet", "--platform=linux/arm/v7", "x"]]
+    listener.context.offline = True
+    with pytest.raises(OfflineError, match="the image x for linux/s390x is not on this machine"):
+        ensure_image(fake.engine, "x", platform="linux/s390x")
+    fake.answer("^image inspect", inspected(Architecture="arm", Variant="v7"))
+    assert ensure_image(fake.engine, "x", platform="linux/arm/v7").arch == "armv7l"
+
+
+@pytest.mark.parametrize(("told", "platform"), [("amd64", "linux/386"), ("386", "linux/amd64"), ("", "linux/s390x")])
+def test_what_an_image_calls_itself_may_be_vague(fake: FakeEngine, told: str, platform: str) -> None:
+    fake.answer("^image inspect", inspected(Architecture=told))
+    assert ensure_image(fake.engine, "x", platform=platform)
+    assert fake.of("pull") == []
+
+
 def test_offline_nothing_is_fetched(fake: FakeEngine, listener: Any) -> None:
     listener.context.offline = True
     assert ensure_image(fake.engine, "x").reference == "x"

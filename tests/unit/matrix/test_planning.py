@@ -227,6 +227,14 @@ def test_a_wheel_that_the_configuration_spells_out_is_asked_for(build: str, lack
         require_makeable(plan)
 
 
+def test_that_no_engine_answers_is_told_where_it_matters(read: Read) -> None:
+    host = Host(System.LINUX, "x86_64", interpreter=lambda _: True, engineless="docker is not installed")
+    said = "Linux wheels are made without a container (docker is not installed): "
+    said += "their tag is the oldest system that their code proves"
+    assert plan_matrix(NEW, read(), host).warnings == (said,)
+    assert plan_matrix(NEW, read(), host, platform="windows").warnings == ()
+
+
 def test_warnings_are_told_once(read: Read, linux: Host) -> None:
     plan = plan_matrix(NEW, read("[tool.cibuildwheel]\nskip = 'cp36-*'\ntest-skip = 'cp37-*'"), linux)
     assert plan.warnings == (

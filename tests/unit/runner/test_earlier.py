@@ -196,6 +196,26 @@ def test_a_run_that_is_in_use_is_not_continued(root: Path, monkeypatch: pytest.M
     lock.release()
 
 
+def test_who_waits_for_a_run_continues_what_came_after_it(
+    root: Path, marks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once: while the second waits, the first one makes a run that the second has to continue."""
+    failed = hwb.run(*ALL, directory=root)
+    (marks / "ok").touch()
+    lock, results = FileLock(os.path.join(failed.run_dir, "lock")), []
+    assert lock.acquire(blocking=False)
+
+    def meanwhile(_seconds: float) -> None:
+        if not results:
+            lock.release()
+            results.append(hwb.run(*ALL, directory=root, resume=True))
+
+    monkeypatch.setattr("hwb.runner.earlier.time.sleep", meanwhile)
+    last = hwb.run(*ALL, directory=root, resume=True)
+    assert json.loads(Path(last.report).read_text())["resumes"] == os.path.basename(results[0].run_dir)
+    assert ran(marks) == {"first": 1, "second": 2, "third": 1}
+
+
 def test_the_run_that_is_continued_stays_meanwhile(root: Path, marks: Path) -> None:
     """Old runs go when a run begins; the one that is continued is held, however few are kept."""
     failed = hwb.run(*ALL, directory=root)
@@ -354,7 +374,7 @@ def test_files_are_named_as_seen_from_the_project(root: Path, tmp_path: Path, mo
     shared.write_text("import hwb\n@hwb.recipe(venv_backend='none')\ndef fourth(session): pass\n")
     monkeypatch.setenv("HWB_ORG_FILE", str(shared))
     files = record(opened(root))["files"]
-    assert {"hwbfile.py", str(shared)} <= set(files)
+    assert {"hwbfile.py", str(shared), "hwb:build.py"} <= set(files)
     assert all(files.values())
 
 

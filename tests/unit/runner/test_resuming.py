@@ -55,7 +55,7 @@ def test_settings_that_say_how_and_not_what_do_not_count() -> None:
 
 def texts(session: PlannedSession, layer: str = "hwbfile", words: Sequence[str] = (), **needs: Any) -> str:
     entry = Entry((Recipe("a", lambda _session: None, {}, "hwbfile.py", 3, layer),))
-    found = session_texts(Plan((session,), needs), Catalog({"a": entry}), lambda _session: words)
+    found = session_texts(Plan((session,), needs), Catalog({"a": entry}), lambda _session: words, str.upper)
     return found["a"]
 
 
@@ -75,6 +75,7 @@ def test_each_thing_that_makes_a_session_changes_its_text() -> None:
     ]
     assert len(set(others)) == len(others)
     assert texts(plain) == texts(plain)
+    assert "HWBFILE.PY" in texts(plain)
 
 
 RECORD: dict[str, Any] = {
