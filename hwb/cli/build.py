@@ -408,10 +408,12 @@ def _tell(results: Sequence[BuildResult], options: dict[str, Any]) -> int:
 
 
 def _lines(result: BuildResult) -> list[str]:
+    from hwb.cli.output import size_text
+
     if result.changes:
         return list(result.changes)
     width = max((len(_shown(artifact.path)) for artifact in result.artifacts), default=0)
-    lines = [f"{_shown(a.path):<{width}}  {_size(a.size):>9}  sha256:{a.sha256}" for a in result.artifacts]
+    lines = [f"{_shown(a.path):<{width}}  {size_text(a.size):>9}  sha256:{a.sha256}" for a in result.artifacts]
     return [*lines, f"{result.why} ({result.duration_seconds:.2f} s)"]
 
 
@@ -422,16 +424,6 @@ def _shown(path: str) -> str:
     except ValueError:
         return path  # another drive
     return min(relative, path, key=len)
-
-
-def _size(count: float) -> str:
-    if count < 1000:
-        return f"{count:.0f} B"
-    for unit in ("kB", "MB"):
-        count /= 1000
-        if count < 1000:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:.1f} GB"
 
 
 def _as_json(result: BuildResult) -> dict[str, Any]:

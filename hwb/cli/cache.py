@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hwb.cli.output import size_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -47,9 +49,9 @@ def info(as_json: bool) -> int:
         told = {"schema": "hwb.cache/1", "path": str(store.root), "kinds": kinds, "size": sum(row[2] for row in rows)}
         click.echo(json.dumps({**told, "hits": hits, "misses": misses}, indent=1))
         return 0
-    click.echo(f"{store.root}  {_shown_size(sum(row[2] for row in rows))}")
+    click.echo(f"{store.root}  {size_text(sum(row[2] for row in rows))}")
     for kind, count, size in rows:
-        click.echo(f"  {kind:<12} {count:>6}  {_shown_size(size):>9}")
+        click.echo(f"  {kind:<12} {count:>6}  {size_text(size):>9}")
     click.echo(f"builds: {hits} answered from the store, {misses} built")
     return 0
 
@@ -87,7 +89,7 @@ def prune(older_than: str | None, max_size: str | None, dry_run: bool) -> int:
     age = parse_age(older_than) if older_than is not None else AGE if limit is None else None
     gone = prune_store(open_store(), older_than=age, max_size=limit, dry_run=dry_run)
     _show(gone)
-    click.echo(f"{_shown_size(_total(gone))} {'would be' if dry_run else 'were'} freed ({len(gone)} removed)")
+    click.echo(f"{size_text(_total(gone))} {'would be' if dry_run else 'were'} freed ({len(gone)} removed)")
     return 0
 
 
@@ -123,7 +125,7 @@ def clear(kind: str | None, yes: bool) -> int:
             raise click.UsageError("say that you mean it: hwb cache clear --yes")
         click.confirm(f"remove {kind or 'everything'} from {store.root}?", abort=True)
     gone, stayed = clear_store(store, [kind] if kind else KINDS)
-    click.echo(f"{_shown_size(_total(gone))} were freed ({len(gone)} removed)")
+    click.echo(f"{size_text(_total(gone))} were freed ({len(gone)} removed)")
     for entry in stayed:
         click.echo(f"in use, so it stays: {entry.kind} {entry.name}", err=True)
     return 0
@@ -165,17 +167,9 @@ def _show(found: Sequence[Entry]) -> None:
     for entry in found:
         what = entry.what if len(entry.what) <= 100 else f"{entry.what[:97]}..."
         age = _shown_age(now - entry.used)
-        click.echo(f"{entry.kind:<12} {age:>5} {_shown_size(entry.size):>9}  {entry.name}  {what}".rstrip())
+        click.echo(f"{entry.kind:<12} {age:>5} {size_text(entry.size):>9}  {entry.name}  {what}".rstrip())
 
 
 def _shown_age(seconds: float) -> str:
     unit = next((unit for unit in ("d", "h", "m") if seconds >= _SECONDS[unit]), "s")
     return f"{max(seconds, 0) / _SECONDS[unit]:.0f} {unit}"
-
-
-def _shown_size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -191,7 +191,14 @@ def run_plan(
         interactive=_interactive() and not as_json,
     )
     try:
-        return execute(workspace, plan, flags, display).exit_code
+        result = execute(workspace, plan, flags, display)
+        if wheels.made and not (as_json or options["quiet"]):
+            from hwb.cli.made import table
+
+            folder = os.path.join(workspace.root, workspace.settings.get("output-dir"))
+            for line in table(result, folder, wheels.missing or ()):
+                click.echo(line)
+        return result.exit_code
     finally:
         from hwb.procgroup import end_children
 

@@ -130,6 +130,11 @@ def test_a_release_makes_every_wheel_that_can_be_made(native: Project) -> None:
     assert f"not made here: {here()}-win_amd64: Windows wheels are made on Windows" in done.err
     assert "Linux wheels are made without a container (no container engine" in done.err
     assert "pypi-platform" not in done.both, "that is mended by the repair"
+    *_, made, source, rest = done.out.splitlines()
+    assert made.split()[0].endswith(".whl")
+    assert made.endswith("checked, tested, published, verified")
+    assert source.startswith("native-1.0.tar.gz ")
+    assert rest == "and 1 that cannot be made here: hwb matrix --list"
     planned = [line.split()[1] for line in done.out.splitlines() if line.startswith("✓ ") and "matrix(" not in line]
     assert planned[-4:] == ["sdist", "publish", "verify", "release"]
     wheel, sdist = files(native)

@@ -16,7 +16,8 @@ import pytest
 
 from hwb import pythons
 from hwb.cli import invoke
-from hwb.cli.build import _config_settings, _constraints, _lines, _request, _size
+from hwb.cli.build import _config_settings, _constraints, _lines, _request
+from hwb.cli.output import size_text
 from hwb.errors import UsageError
 
 PROJECTS = Path(__file__).parents[2] / "projects"
@@ -130,7 +131,7 @@ def test_constraints_that_cannot_be_read(
     ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_345_678, "2.3 MB"), (5_000_000_000, "5.0 GB")]
 )
 def test_sizes(size: int, text: str) -> None:
-    assert _size(size) == text
+    assert size_text(size) == text
 
 
 # --- results ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from hwb import pruning
 from hwb.cli import invoke
-from hwb.cli.cache import _KINDS, _shown_age, _shown_size, parse_age, parse_size
+from hwb.cli.cache import _KINDS, _shown_age, parse_age, parse_size
+from hwb.cli.output import size_text
 from hwb.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def test_ages_and_sizes() -> None:
         2 * 10**6,
     ]
     assert [_shown_age(seconds) for seconds in (-1, 5, 61, 7300, 2e5)] == ["0 s", "5 s", "1 m", "2 h", "2 d"]
-    assert [_shown_size(size) for size in (5, 1500, 2e6, 3e9, 4e13)] == [
+    assert [size_text(size) for size in (5, 1500, 2e6, 3e9, 4e13)] == [
         "5 B",
         "1.5 kB",
         "2.0 MB",
