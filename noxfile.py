@@ -33,7 +33,7 @@ nox.options.sessions = ["lint", "types", "docs", "cover", "minimums", "wheel", "
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
-BENCHES = ["run", "builds"]
+BENCHES = ["run", "builds", "wheels"]
 REQUIRED = set(filter(None, os.environ.get("HWB_TEST_REQUIRE", "").split(",")))
 took: dict[str, float] = {}
 skipped: dict[str, str] = {}
@@ -195,7 +195,7 @@ print("recipes:", *sorted(name[:-3] for name in names if name.endswith(".py")))
 @nox.session(python=False, default=False)
 @part
 def bench(session: nox.Session) -> None:
-    """The speed tables: hwb beside its peers (`-- run --runs 3`: one of `run` and `builds`, with options)."""
+    """The speed tables: hwb beside its peers (`-- run --runs 3`: some of `run`, `builds` and `wheels`, with options)."""
     environ = {"PYTHONDONTWRITEBYTECODE": None, "PIP_FIND_LINKS": None}
     options = [word for word in session.posargs if word not in BENCHES]
     failed = []

@@ -402,7 +402,9 @@ class Making:
     def tests(self, plain: Tests) -> Tests:
         """What the project's matrix says of testing this target, else `plain`."""
         if self.is_delegated:
-            return Tests(skip=self._why_untested)
+            words = ", ".join(filter(None, plain.resolutions))
+            only = f" (resolutions are for tests by hwb: not with {words})" if words else ""
+            return Tests(skip=self._why_untested + only)
         options, wheel = self.options, {"wheel": self.wheel.path}
         if skip := "test-skip" if options.test_skip else self._why_foreign():
             return Tests(skip=skip)

@@ -162,21 +162,32 @@ class _Build:
 
     def _sdist(self, stack: ExitStack) -> SdistReader:
         """A canonical, checked sdist, open as long as the stack."""
-        from hwb.builder.files import foreign, reads_only
+        from hwb.builder.files import reads_only
 
         out = os.path.join(self._place, "sdist")
         here = self._options.room is None  # a room does not see the tree itself
         if here and reads_only(self._project, release=self._options.release) and self._tree.is_plain():
-            packed = self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
-            reader = self._checked_sdist(packed, stack)
-            if not foreign(reader, self._tree):
+            reader = self._sdist_of_tree(out, stack)
+            if reader is not None:
                 return reader
-            from hwb.fs import remove_tree
-
-            remove_tree(out)  # it holds what is no source: only a copy can leave that out
         with self._copied() as folder:
             packed = self._backend(folder, self._project).build("sdist", out)
             return self._checked_sdist(packed, stack)
+
+    def _sdist_of_tree(self, out: str, stack: ExitStack) -> SdistReader | None:
+        """What a backend that only reads makes of the tree itself; None when it took what is no source."""
+        from hwb.builder.files import foreign
+        from hwb.fs import remove_tree
+
+        packed = self._backend(self._tree_root(), self._project, quiet=True).build("sdist", out)
+        try:
+            reader = self._checked_sdist(packed, stack)
+            if not foreign(reader, self._tree):
+                return reader
+        except ValidationError:
+            pass  # perhaps of what is no source; if not, the sdist of a copy says the same
+        remove_tree(out)  # only a copy can leave that out
+        return None
 
     def _tree_root(self) -> str:
         return os.path.realpath(self._source.root)

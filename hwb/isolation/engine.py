@@ -45,7 +45,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
         "add the user to the group of the engine's socket (docker), or use rootless podman",
     ),
     (  # what an engine that answers says of a registry that does not, in the words of an engine that does not
-        (r"(?:response from daemon|container registry) .*(?:dial tcp|connection (?:refused|reset)|\bEOF\b)",),
+        (r"(?:response from daemon|container registry)\b.*(?:dial tcp|connection (?:refused|reset)|\bEOF\b)",),
         ContainerError,
         _NO_REGISTRY,
         _LOAD,
@@ -100,13 +100,16 @@ _TEXTS: tuple[tuple[tuple[str, ...], type[HwbError], str, str], ...] = (
         "register QEMU with binfmt (its F flag), or build on a machine of that kind",
     ),
     (
-        ("no basic auth credentials", "authentication required", r"\bunauthorized\b"),
+        (
+            "no basic auth credentials",
+            r"(?:response from daemon|auth token)\b.*\b(?:unauthorized|authentication required)",
+        ),
         ContainerError,
         "the image's registry wants a login",
         "log in with the engine: docker login HOST, podman login HOST",
     ),
     (
-        ("too ?many ?requests", r"unexpected HTTP status: \d", r"error parsing HTTP \d+ response"),
+        ("toomanyrequests", r"response from daemon\b.*(?:unexpected HTTP status|error parsing HTTP \d+ response)"),
         ContainerError,
         "the image's registry refuses to answer",
         "try again later, or load the image from a file (docker load)",

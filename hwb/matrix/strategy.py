@@ -137,7 +137,7 @@ def _linux(target: Target, host: Host) -> Choice:
 def _installed(target: Target, host: Host) -> Choice:
     if host.interpreter(target):
         return Choice(Strategy.HOST)
-    why = f"there is no {target.python} and no container engine here: install one or the other"
+    why = "its Python is not installed, and there is no container engine here: install one or the other"
     return Choice(Strategy.ELSEWHERE, why, "python")
 
 

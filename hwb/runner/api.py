@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -16,10 +12,11 @@ from hwb.errors import HwbError, UsageError
 from hwb.plan import Plan, PlannedSession, Request, make_plan
 from hwb.runner.display import Display, GuardedScreen, folds, is_board
 from hwb.runner.outcome import Outcome, Status, exit_code
+from hwb.runner.signals import CODES, interrupting
 from hwb.spec import Services, SessionSpec, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hwb.artifacts import Artifact, Ledger
     from hwb.redact import Redactor
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Flags", "RunResult", "execute", "run"]
 
 _PUBLISHING = ("publish", "release")
-_SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -366,7 +362,7 @@ class _Run:
 
         restore = RoutedStream.install()
         try:
-            with _signals(scheduler) as received:
+            with interrupting(scheduler) as received:
                 outcomes = scheduler.run()
         finally:
             restore()
@@ -376,7 +372,7 @@ class _Run:
 
             prune_sometimes()
         why = received[0] if received else scheduler.interrupted
-        return outcomes, exit_code(outcomes, _SIGNALS.get(why, 1) if why else 0)
+        return outcomes, exit_code(outcomes, CODES.get(why, 1) if why else 0)
 
     def _terminal_wanted(self) -> bool:
         return self._display.interactive and not self._flags.non_interactive
@@ -460,34 +456,3 @@ def _check_arguments(flags: Flags, plan: Plan) -> None:
                 f"--args {name}=...: no session of that name is in this run",
                 remedy=f"one of: {', '.join(plan.ids[:10])}",
             )
-
-
-@contextmanager
-def _signals(scheduler: Any) -> Iterator[list[str]]:
-    """INT, TERM and HUP call the run off (a second one gives up waiting); handlers are put back afterwards."""
-    received: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def handle(number: int, _frame: Any) -> None:
-        name = signal.Signals(number).name
-        received.append(name)
-        scheduler.interrupt(name)
-
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    before = {number: signal.signal(number, handle) for number in numbers if not _by_nohup(number)}
-    try:
-        yield received
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-def _by_nohup(number: int) -> bool:
-    """Who starts hwb with HUP ignored wants it to go on when the terminal is closed."""
-    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
-
-
-if sys.platform == "win32":  # there is no HUP; CTRL_BREAK is what a parent sends instead
-    _SIGNALS["SIGBREAK"] = 143

@@ -14,10 +14,11 @@ from hwb.errors import HwbError, OutputError, SourceError, UsageError
 from hwb.fs import FileLock, atomic_write
 from hwb.runner import resuming
 from hwb.runner.outcome import Outcome, Status
+from hwb.runner.resuming import Sources
 from hwb.runner.rundir import RunDir, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hwb.artifacts import Artifact, Ledger
     from hwb.plan import Plan, PlannedSession
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from hwb.snapshot import Tree
     from hwb.workspace import Workspace
 
-__all__ = ["Continuation", "plan_record", "tree_digest"]
+__all__ = ["Continuation", "plan_record", "read_sources"]
 
 _PATIENCE = 3.0
 """Seconds in which a run that was killed must have let go of its directory."""
 _MOST_FILES, _MOST_BYTES = 20_000, 1 << 28
 """So much that git does not know is looked at before every run; a directory with more is no project's."""
+_MOST_NAMES = 2_000
+"""So many files are written down, to tell a person later which of them changed."""
 
 
 class Continuation:
@@ -51,7 +54,7 @@ class Continuation:
         self._workspace = workspace
         self._plan = plan
         self._record = plan_record(workspace, plan, flags, arguments, redactor)
-        self._tree = ""
+        self._sources = Sources()
         self._ledger: Ledger | None = None
         self._inputs: resuming.Inputs | None = None
         self._records: list[dict[str, Any]] = []
@@ -69,21 +72,25 @@ class Continuation:
 
     @property
     def _base(self) -> str:
-        return resuming.digest_of(self._record["digest"], self._tree)
+        return resuming.digest_of(self._record["digest"], self._sources.digest)
 
     def resume(self) -> None:
         """Find the last run of this plan, keep it, and see what of it holds. Raises UsageError when there is none,
-        SourceError when nobody can say whether the sources changed."""
+        SourceError when nobody can say whether the sources changed, HwbError for a run that cannot be read."""
         if self._leaves_something:
-            self._tree = self._read_tree()
+            self._sources = self._read_sources()
         runs = runs_of(self._workspace.root)
-        path, record = self._hold(runs)
-        self.resumed = os.path.basename(path)
-        self._take(runs, path, record)
+        try:
+            path, record = self._hold(runs)
+            self.resumed = os.path.basename(path)
+            self._take(runs, path, record)
+        except OSError as error:
+            what = f"the run to resume cannot be read: {error.strerror}: {error.filename}"
+            raise HwbError(what, remedy="leave --resume out, or see to the rights of that file") from error
 
-    def _read_tree(self) -> str:
+    def _read_sources(self) -> Sources:
         root = self._workspace.root
-        return tree_digest(root, os.path.join(root, self._workspace.settings.get("output-dir")))
+        return read_sources(root, os.path.join(root, self._workspace.settings.get("output-dir")))
 
     def _hold(self, runs: str) -> tuple[str, dict[str, Any]]:
         """The last run of this plan, locked; looked for again while it is in use: who uses it may make a later one."""
@@ -121,13 +128,15 @@ class Continuation:
         self._records = resuming.part_of(records, taken)
         done = Ledger.of(self._records).done()
         self.outcomes = {name: _outcome(name, done[name], runs) for name in self._plan.ids if name in taken}
-        self._told = list(self._words(record.get("tree"), lost))
+        self._told = list(self._words(Sources.of(record.get("sources")), lost))
 
-    def _words(self, tree: Any, lost: dict[str, Artifact]) -> Iterator[tuple[str, str]]:
+    def _words(self, then: Sources, lost: dict[str, Artifact]) -> Iterator[tuple[str, str]]:
         """What a person is told of the run that is continued: levels and texts."""
         run, taken, planned = self.resumed, len(self.outcomes), len(self._plan.ids)
-        if tree and tree != self._tree:
-            yield "warning", f"the sources are not those of the run {run} any more: every session runs again"
+        if then.digest and then.digest != self._sources.digest:
+            names = resuming.changed(then, self._sources)
+            what = f"the sources are not those of the run {run} any more{f' ({names})' if names else ''}"
+            yield "warning", f"{what}: every session runs again"
             return
         yield "info", f"continues the run {run}: {taken} of {planned} sessions are done"
         for name, artifact in lost.items():
@@ -146,21 +155,21 @@ class Continuation:
             what = f"the ledger of the run cannot be written: {error.strerror}: {run.ledger}"
             raise OutputError(what, remedy="see to the disk that it lies on, and run again") from error
         if self._leaves_something:
-            self._tree = self._tree or self._tree_if_any(emit)
-            if self._tree:
+            self._sources = self._sources if self._sources.digest else self._sources_if_any(emit)
+            if self._sources.digest:
                 self._inputs = resuming.Inputs(self._plan, self._base, ledger.made_by)
         try:
-            told = {**self._record, "tree": self._tree}
+            told = {**self._record, "sources": self._sources._asdict()}
             atomic_write(run.plan, json.dumps(told, indent=1) + "\n", durable=False)
         except OSError as error:
             emit("message", level="warning", text=f"this run cannot be resumed: {error.strerror}: {run.plan}")
 
-    def _tree_if_any(self, emit: Callable[..., None]) -> str:
+    def _sources_if_any(self, emit: Callable[..., None]) -> Sources:
         try:
-            return self._read_tree()
-        except HwbError as error:
-            emit("message", level="debug", text=f"this run cannot be resumed: {error.what}")
-            return ""
+            return self._read_sources()
+        except (HwbError, OSError, ValueError) as error:  # what only a later run could need fails no run
+            emit("message", level="debug", text=f"this run cannot be resumed: {error}")
+            return Sources()
 
     def finished(self, outcome: Outcome, emit: Callable[..., None]) -> None:
         """A session of this run ended: when it ended well, it need not run again."""
@@ -277,34 +286,35 @@ def _file_digest(path: str) -> str:
         return ""  # code that was made without a file
 
 
-def tree_digest(root: str, output: str) -> str:
-    """Hex digest of the project's sources, the one that builds use. Raises SourceError, also for too much of them."""
+def read_sources(root: str, output: str) -> Sources:
+    """The project's sources, with the digest that builds use. Raises SourceError, also for too much of them."""
     from hwb.snapshot import read_tree
 
     tree = read_tree(root, [output])
-    _check_size(tree, output)
-    return tree.digest
+    loose = _loose(tree, output)
+    return Sources(tree.digest, tree.commit or "", loose if len(loose) <= _MOST_NAMES else None)
 
 
-def _check_size(tree: Tree, output: str) -> None:
-    files = total = 0
-    for path in _unknown_to_git(tree, output):
-        files += 1
+def _loose(tree: Tree, output: str) -> dict[str, str]:
+    """Size and time of each file whose bytes are read to see whether it changed."""
+    total, found = 0, {}
+    for name in _unknown_to_git(tree, output):
         try:
-            total += os.lstat(path).st_size
+            status = os.lstat(os.path.join(tree.top, name))
         except OSError:
-            continue  # it was there a moment ago
-        if files > _MOST_FILES or total > _MOST_BYTES:
+            found[name] = ""  # it was deleted
+            continue
+        found[name] = f"{status.st_size} {status.st_mtime_ns}"
+        total += status.st_size
+        if len(found) > _MOST_FILES or total > _MOST_BYTES:
             what = "there is too much here that git does not know, to see before every run whether it changed"
             raise SourceError(what, where=tree.top, remedy="let git ignore what is no source")
+    return found
 
 
-def _unknown_to_git(tree: Tree, output: str) -> Iterator[str]:
-    """Files whose bytes are read to see whether they changed."""
+def _unknown_to_git(tree: Tree, output: str) -> Iterable[str]:
     from hwb.digest import plain_files
 
     if tree.state is None:
-        names: Iterator[str] = plain_files(tree.root, [os.path.realpath(output)])
-    else:
-        names = iter([*tree.state.changed, *tree.untracked()])
-    yield from (os.path.join(tree.top, name) for name in names)
+        return plain_files(tree.root, [os.path.realpath(output)])
+    return [*tree.state.changed, *tree.untracked()]

@@ -6,7 +6,7 @@ plan, the tree, and what the sessions that it needs had and made. Nothing here r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwb.loader import _sha256
 
@@ -21,6 +21,8 @@ __all__ = [
     "FREE",
     "SCHEMA",
     "Inputs",
+    "Sources",
+    "changed",
     "decisive",
     "differences",
     "digest_of",
@@ -52,6 +54,36 @@ _TABLES = {"files": "recipe files", "sessions": "sessions", "settings": "setting
 _WORDS = {"options": "options", "directory": "directory", "hwb": "hwb", "python": "Python of hwb"}
 _SHOWN = 5
 """So many names of each kind are told."""
+
+
+class Sources(NamedTuple):
+    """The sources at one moment: their digest, and what tells a person later what changed.
+
+    `loose` are the files that git does not know as they are (without git: all), with size and time; None when they are
+    too many.
+    """
+
+    digest: str = ""
+    commit: str = ""
+    loose: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, data: Any) -> Sources:
+        """From plain data; anything else that a file says is none."""
+        told = data if isinstance(data, dict) else {}
+        loose = told.get("loose")
+        texts = [text if isinstance(text := told.get(name), str) else "" for name in ("digest", "commit")]
+        return cls(texts[0], texts[1], loose if isinstance(loose, dict) else None)
+
+
+def changed(then: Sources, now: Sources) -> str:
+    """What changed, as far as it is known, for a person."""
+    found = ["the commit"] if then.commit != now.commit else []
+    if then.loose is not None and now.loose is not None:
+        before, after = then.loose, now.loose
+        found += sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more
 
 
 def digest_of(*parts: str) -> str:
@@ -189,7 +221,7 @@ def taken_over(
     ledger = Ledger.of(records)
     done, inputs = ledger.done(), Inputs(plan, base, ledger.made_by)
     now = {name: inputs.of(name) for name in plan.ids}
-    taken = {name for name in plan.ids if name in done and done[name]["inputs"] == now[name]}
+    taken = {name for name in plan.ids if name in done and _holds(done[name], now[name])}
     lost: dict[str, Artifact] = {}
     while True:
         taken = _with_needs(plan, taken)
@@ -199,6 +231,10 @@ def taken_over(
             return taken, lost
         lost.update(gone)
         taken -= gone.keys()
+
+
+def _holds(done: Mapping[str, str], inputs: str) -> bool:
+    return done["inputs"] == inputs and done["status"] in ("success", "skipped")
 
 
 def _with_needs(plan: Plan, taken: set[str]) -> set[str]:

@@ -213,9 +213,8 @@ def of_process(pid: int) -> list[str]:
 
 
 def shown(project: Project) -> str:
-    if not (project.root / ".hwb" / "runs").exists():
-        return ""
-    return "".join(path.read_text() for path in (project.runs()[-1] / "logs").glob("matrix*.log"))
+    runs = project.runs() if (project.root / ".hwb" / "runs").exists() else []
+    return "".join(path.read_text() for path in (runs[-1] / "logs").glob("matrix*.log")) if runs else ""
 
 
 def wait_for(condition: Callable[[], object], seconds: float) -> None:

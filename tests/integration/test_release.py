@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_the_c_twin_names_the_packages_when_there_is_no_compiler(project: Any, t
         with_compiler = project.hwb("run", "release", cwd=project.root / "twin", **only)
         assert with_compiler.code == 0, with_compiler.both
         assert f"not made here: cp3{sys.version_info.minor}-musllinux_x86_64" in with_compiler.err
+
+
+def test_what_hwb_left_in_the_tree_is_no_source(project: Any) -> None:
+    """hatchling reads only the ignore file at the root, and takes .hwb for a part of the project."""
+    repository(project, "pure-hatchling")
+    (project.root / ".gitignore").write_text("dist/\n")
+    kept = project.root / ".hwb" / "runs" / "1" / "envs" / "test" / "bin"
+    kept.mkdir(parents=True)
+    (kept / "python").symlink_to(sys.executable)
+    (project.root / ".hwb" / ".gitignore").write_text("*\n")
+    done = project.hwb("build", "--no-cache")
+    assert done.code == 0, done.both
+    (sdist,) = (project.root / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert [name for name in archive.getnames() if ".hwb" in name] == []
 
 
 def test_other_bytes_under_a_published_name_are_a_conflict(project: Any) -> None:

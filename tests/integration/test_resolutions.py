@@ -32,8 +32,10 @@ command = "python check.py"
 requires = ["pluggy"]
 resolutions = ["highest", "lowest-direct"]
 """
-CHECK = """from importlib.metadata import version
+CHECK = """import sys
+from importlib.metadata import version
 import iniconfig, oldest
+print("words", *sys.argv[1:])
 print("found", version("iniconfig"), version("pluggy"))
 """
 NEEDS_NEW = CHECK + "assert version('iniconfig') != '2.0.0', 'too old'\n"
@@ -41,7 +43,7 @@ NEEDS_NEW = CHECK + "assert version('iniconfig') != '2.0.0', 'too old'\n"
 
 @pytest.fixture
 def oldest(project: Project) -> Project:
-    """A pure project that prints which versions it is tested with; `.ini` files came to it in iniconfig 2."""
+    """A pure project that prints which versions it is tested with."""
     project.write(PYPROJECT, "pyproject.toml")
     project.write("A = 1\n", "oldest.py")
     project.write(CHECK, "check.py")
@@ -70,8 +72,9 @@ def detail(project: Project, session: str) -> str:
 
 
 def test_newest_and_oldest_one_after_the_other(oldest: Project) -> None:
-    done = oldest.hwb("run", "test")
+    done = oldest.hwb("run", "test", "--", "a word")
     assert done.code == 0, done.both
+    assert log(oldest, "test").count("\nwords a word\n") == 2
     (newest, pluggy), low = found(log(oldest, "test"))
     assert newest != "2.0.0"
     assert low == ["2.0.0", pluggy], "what only the tests need is new in both"

@@ -119,7 +119,7 @@ def test_other_sources_and_files_that_are_gone(project: Project, marks: Marks) -
     assert project.hwb("run").code == 1
     (project.root / "source.txt").write_text("new")
     done = project.hwb("run", "--resume")
-    assert "warning: the sources are not those of the run" in done.both
+    assert "any more (source.txt): every session runs again" in done.both
     assert marks.ran() == {"one": 2, "two": 2, "three": 2}
     (project.root / "dist" / "one.txt").unlink()
     marks.will()
@@ -204,7 +204,7 @@ def test_in_git_a_commit_is_a_change_and_an_output_is_none(project: Project, mar
     project.hwb("run")
     assert "1 of 3 sessions are done" in project.hwb("run", "--resume").out
     git("commit", "--allow-empty", "-m", "y")
-    assert "the sources are not those" in project.hwb("run", "--resume").both
+    assert "any more (the commit): every session runs again" in project.hwb("run", "--resume").both
     assert marks.ran() == {"one": 2, "two": 3}
 
 

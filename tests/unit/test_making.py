@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hwb import config
+from hwb import making as recipes
 from hwb.artifacts import Artifact, Ledger
 from hwb.context import Context, current, use
 from hwb.loader import Catalog
@@ -115,6 +116,14 @@ def test_it_is_not_tested_again(delegated: Delegated, why: str) -> None:
     assert making is not None
     making.provide()
     assert delegated.session._venv is None
+
+
+@pytest.mark.parametrize("delegated", [TESTED], indirect=True)
+def test_its_versions_are_its_own(delegated: Delegated) -> None:
+    making = delegated.session._making
+    assert making is not None
+    told = making.tests(recipes.Tests(resolutions=("highest", "lowest")))
+    assert told.skip == "cibuildwheel has done that (resolutions are for tests by hwb: not with highest, lowest)"
 
 
 # --- macOS -----------------------------------------------------------------------------------------------------------

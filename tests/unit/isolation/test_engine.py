@@ -168,6 +168,7 @@ def test_windows_has_no_containers_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
                 ('Head "http://x/v2/y/manifests/1": no basic auth credentials', "wants a login", "docker login"),
                 ("received unexpected HTTP status: 503 Service Unavailable", "refuses to answer", "later"),
                 ('error parsing HTTP 429 response body: unexpected end of JSON input: ""', "refuses", "later"),
+                ("unauthorized: authentication required", "wants a login", "docker login"),
                 ("toomanyrequests: You have reached your pull rate limit", "refuses to answer", "later"),
             )
         ),
@@ -184,6 +185,7 @@ def test_windows_has_no_containers_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
             "start it",
         ),
         ("something else", ContainerError, "exit code 7", ""),
+        ("what a step of a Dockerfile prints: 401 unauthorized", ContainerError, "exit code 7", ""),
     ],
 )
 def test_what_engines_say(text: str, cls: type[HwbError], words: str, remedy: str) -> None:

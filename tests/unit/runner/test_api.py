@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,29 +67,6 @@ def test_runs_in_threads_leave_the_signals_alone(root: Path) -> None:
 
     assert results[0].ok
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_signals_call_the_run_off_and_are_given_back() -> None:
-    reasons: list[str] = []
-    before = signal.getsignal(signal.SIGTERM)
-    with api._signals(SimpleNamespace(interrupt=reasons.append)) as received:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-
-    assert received == reasons == ["SIGTERM", "SIGINT"]
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX")
-def test_under_nohup_a_closed_terminal_does_not_matter() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with api._signals(SimpleNamespace(interrupt=lambda _reason: pytest.fail("called off"))) as received:
-            signal.raise_signal(signal.SIGHUP)
-        assert received == []
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("processors", "jobs", "slots"), [(3, "auto", 3), (None, "auto", 1), (3, "2", 2)])

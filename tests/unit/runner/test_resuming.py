@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,18 @@ from hwb.keys import KEYS
 from hwb.loader import Catalog, Entry
 from hwb.plan import Plan, PlannedSession
 from hwb.runner import resuming
-from hwb.runner.resuming import Inputs, decisive, differences, digest_of, is_record, part_of, session_texts, taken_over
+from hwb.runner.resuming import (
+    Inputs,
+    Sources,
+    changed,
+    decisive,
+    differences,
+    digest_of,
+    is_record,
+    part_of,
+    session_texts,
+    taken_over,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +64,9 @@ def test_settings_that_say_how_and_not_what_do_not_count() -> None:
     changed = {**defaults, **dict.fromkeys(resuming.FREE, "other"), "python": "3.11", "matrix": {"b": 1, "a": 2}}
     assert decisive(changed, defaults) == {"python": '"3.11"', "matrix": '{"a": 2, "b": 1}'}
     assert decisive(defaults, defaults) == {}
+    page = Path(resuming.__file__).parents[2] / "docs" / "how-to" / "resume-a-run.md"
+    listed = page.read_text(encoding="utf-8").partition("only say how a run goes:")[2].partition(".\n")[0]
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == resuming.FREE
 
 
 def texts(session: PlannedSession, layer: str = "hwbfile", words: Sequence[str] = (), **needs: Any) -> str:
@@ -115,6 +131,27 @@ def test_what_differs_is_told_by_name(change: Mapping[str, Any], told: list[str]
 def test_what_is_no_record_is_not_taken_for_one(data: Any) -> None:
     assert is_record(RECORD)
     assert not is_record(data)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (Sources("1", "c", {"a": "1"}), Sources("2", "d", {"a": "1"}), "the commit"),
+        (Sources("1", "c", {"a": "1", "b": "1"}), Sources("2", "c", {"a": "2", "c": ""}), "a, b, c"),
+        (Sources("1", "", {}), Sources("2", "", {str(n): "" for n in range(7)}), "0, 1, 2, 3, 4 and 2 more"),
+        (Sources("1", "c", None), Sources("2", "c", {"a": "1"}), ""),
+        (Sources("1", "c", {}), Sources("2", "c", None), ""),
+    ],
+)
+def test_changes_of_the_sources_are_told_by_name(then: Sources, now: Sources, told: str) -> None:
+    assert changed(then, now) == told
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"digest": 1, "commit": None, "loose": []}])
+def test_what_says_nothing_of_sources(data: Any) -> None:
+    assert Sources.of(data) == Sources()
+    known = Sources("1", "c", {"a": "1"})
+    assert Sources.of(json.loads(json.dumps(known._asdict()))) == known
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -217,6 +254,12 @@ def test_what_is_taken_over(
     assert found == taken
     assert missed.keys() == lost
     assert all(one.session == name for name, one in missed.items())
+
+
+@pytest.mark.parametrize(("status", "taken"), [("success", {"sdist"}), ("skipped", {"sdist"}), ("failed", set())])
+def test_only_good_ends_are_taken_over(status: str, taken: set[str]) -> None:
+    records = [{**one, "status": status} for one in lines("sdist")]
+    assert taken_over(CHAIN, "base", records, lambda _one: True)[0] == taken
 
 
 def test_a_session_that_is_planned_no_more_is_nothing_to_take_over() -> None:
