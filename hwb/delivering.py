@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from hwb.errors import RepairError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hwb.artifacts import Artifact
+    from hwb.repair import RepairOptions
     from hwb.session import Session
 
-__all__ = ["deliver", "place", "repair_here"]
+__all__ = ["deliver", "place", "repair_here", "repaired_once"]
 
 
 def repair_here(session: Session) -> list[Artifact]:
@@ -32,6 +35,28 @@ def repair_here(session: Session) -> list[Artifact]:
             session.warn("%s stays for this machine only: %s", wheel.name, error.what)
             continue
         made.append(deliver(session, wheel, done.path, os.path.dirname(wheel.path)))
+    return made
+
+
+def repaired_once(session: Session, wheel: Artifact, room: str, options: RepairOptions, work: Callable[[], str]) -> str:
+    """The path of a repaired wheel: of an earlier repair of the same bytes in the same room, else of `work`.
+
+    `room` is the identity of a place where nothing changes: on this machine other libraries may be there tomorrow.
+    """
+    from hwb.builder import results
+    from hwb.locks import requirement_lines
+
+    tools = "\n".join((*requirement_lines("auditwheel"), *requirement_lines("abi3audit")))
+    inputs = {"repaired": wheel.sha256, "name": wheel.name, "room": room, "options": repr(options), "tools": tools}
+    folder = os.path.join(session._spec.run_dir, "wheels", "kept", wheel.sha256[:16])
+    os.makedirs(folder, exist_ok=True)
+    known = results.find(inputs, lambda _identity, _requires: ())
+    found = results.hand_out(known, folder) if known else None
+    if found:
+        session.log("%s was repaired before; taken from the store", wheel.name)
+        return found[0]
+    made = work()
+    results.keep(inputs, [made], ())
     return made
 
 

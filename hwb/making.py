@@ -328,27 +328,37 @@ class Making:
 
     def repair(self) -> Artifact:
         """Give the session's wheel its final tag, put it into the output directory, and record that it replaces it."""
-        from hwb.delivering import deliver
-        from hwb.repair import repair_wheels
-        from hwb.repair.tools import host_tool
+        from hwb.delivering import deliver, repaired_once
 
         wheel = self.wheel
         if self.is_delegated:
             return wheel
-        folder, source = self.folder("repaired"), wheel.path
-        if self.in_container:
-            folder = os.path.join(self.room.area, f"repaired-{self.identifier}")
-            source = self._brought(wheel)
         if self.options.repair_command is not None:
             with self._variables():
-                made = self._repaired_by_command(source, folder)
+                made = self._repaired_by_command(*self._repair_places(wheel))
+        elif self.in_container:
+            where, options = self.room.identity, self._repair_options()
+            made = repaired_once(self._session, wheel, where, options, lambda: self._repaired(wheel))
         else:
-            tool = self.room.tool if self.in_container else host_tool
-            (done,) = repair_wheels([source], folder, self._repair_options(), tool)
-            for library in done.bundled:
-                self._session.log("bundled %s  sha256 %s", library.name, library.sha256)
-            made = done.path
+            made = self._repaired(wheel)
         return deliver(self._session, wheel, made, self._session.output_dir)
+
+    def _repair_places(self, wheel: Artifact) -> tuple[str, str]:
+        """The wheel where the tools see it, and the directory that they write to."""
+        if not self.in_container:
+            return wheel.path, self.folder("repaired")
+        return self._brought(wheel), os.path.join(self.room.area, f"repaired-{self.identifier}")
+
+    def _repaired(self, wheel: Artifact) -> str:
+        from hwb.repair import repair_wheels
+        from hwb.repair.tools import host_tool
+
+        source, folder = self._repair_places(wheel)
+        tool = self.room.tool if self.in_container else host_tool
+        (done,) = repair_wheels([source], folder, self._repair_options(), tool)
+        for library in done.bundled:
+            self._session.log("bundled %s  sha256 %s", library.name, library.sha256)
+        return str(done.path)
 
     def _repair_options(self) -> RepairOptions:
         from hwb.repair import RepairOptions
