@@ -42,7 +42,7 @@ _FOLDERS = {
     "sources": ("sources",),
     "pins": ("pins",),
     "wheels": ("wheels", "virtualenv"),
-    "builds": ("build", "rooms", "kept"),
+    "builds": ("build", "rooms", "kept", "ccache"),
     "notes": ("again", "asked", "last", "preload", "code", "compilers", "trees", "bytecode", "pythons", "images"),
     "temporaries": ("tmp",),
 }
@@ -139,6 +139,10 @@ def _builds(store: Store) -> Iterator[Entry]:
     for name, path in _children(store.root / "rooms"):
         what = "of builds in a container"
         yield Entry("builds", f"rooms/{name}", path, tree_size(path), _used(path), what, True, f"room-{name}")
+    for name, path in _children(store.root / "ccache"):
+        yield Entry(
+            "builds", f"ccache/{name}", path, tree_size(path), _used(path), "what a compiler remembers", lock=name
+        )
     for name, path in _children(store.root / "kept"):
         yield Entry("builds", f"kept/{name}", path, tree_size(path), _used(path), "of a failed build, kept to look at")
 
@@ -244,7 +248,7 @@ def _chosen(everything: Sequence[Entry], older_than: float | None, max_size: int
 
 
 def _is_over(entry: Entry, older_than: float | None, now: float) -> bool:
-    if entry.kind == "builds":
+    if entry.kind == "builds" and entry.leftover:
         return True  # its lock decides
     if entry.leftover:
         return entry.used < now - (_GRACE if entry.lock or entry.kind == "results" else _DAY)

@@ -65,6 +65,7 @@ class Backend:
         epoch: int,
         *,
         extra_env: Mapping[str, str] | None = None,
+        first_on_path: str = "",
         only_reads: bool = False,
         identity: str = "",
         options: BuildOptions,
@@ -78,6 +79,7 @@ class Backend:
         self._isolated = options.isolated
         self._options = options
         self._extra_env = extra_env or {}
+        self._first_on_path = first_on_path
         self._only_reads = only_reads
         self._identity = identity
         self._tail = ""
@@ -174,6 +176,7 @@ class Backend:
             in_tree=in_tree,
             more=options.env_pass,
             room=None if room is None else room.environ,
+            first=self._first_on_path,
         )
         shared = self._isolated and not options.prepared
         name = os.path.basename(venv.path) if shared else ""

@@ -56,6 +56,7 @@ class ContainerRoom:
         sources: str = "",
         keeps: bool = False,
     ) -> None:
+        from hwb.builder.native import CACHING, cache_variables
         from hwb.isolation.lockdown import ContainerOptions
         from hwb.store import fingerprint, open_store
 
@@ -63,9 +64,13 @@ class ContainerRoom:
         self.image = image
         self._options = options or ContainerOptions()
         self.sources = sources
-        self.environ: Mapping[str, str] = {**image.environ, **(environ or {})}
         self._store = open_store()
         self._lock, self.area = self._own_area(fingerprint(project, image.id), alone=keeps)
+        self._compiled = str(self._store.path("ccache", f"room-{os.path.basename(self.area)}"))  # as its lock is called
+        # an image that has ccache (by before-all, for example) has it on PATH by this; others are not affected
+        path = ":".join((*CACHING[:2], image.environ.get("PATH", os.defpath)))
+        own = {**image.environ, "PATH": path, **cache_variables(self._compiled)}
+        self.environ: Mapping[str, str] = {**own, **(environ or {})}
         seen = [[mount.source, mount.target] for mount in self._options.mounts]
         said = json.dumps([sorted(self._options.env.items()), self._options.platform, self._options.network, seen])
         self.identity = f"{image.id}|{said}"
@@ -93,7 +98,8 @@ class ContainerRoom:
         from hwb.builder.zygote import run_mark
         from hwb.isolation.container import Container
 
-        os.makedirs(self.area, exist_ok=True)
+        for folder in (self.area, self._compiled):
+            os.makedirs(folder, exist_ok=True)
         # it outlives the session that wants it first, and the run if it is kept
         with use(current().but(mark={} if self.keeps else run_mark())):
             return Container(self.engine, self.image.id, self._with_mounts()).start()
@@ -107,7 +113,8 @@ class ContainerRoom:
         from secrets import token_hex
 
         lock = self._store.lock(f"room-{key}")
-        if alone or not lock.acquire(blocking=False):
+        self._once = alone or not lock.acquire(blocking=False)
+        if self._once:
             key = token_hex(16)
             lock = self._store.lock(f"room-{key}")
             lock.acquire()
@@ -136,8 +143,16 @@ class ContainerRoom:
                     Path(self.area).rename(self._store.path("kept", os.path.basename(self.area)))
                 else:
                     remove_tree(self.area)
+                self._forget_unused()
         finally:
             self._lock.release()
+
+    def _forget_unused(self) -> None:
+        """Nothing stays for an image without ccache, and of a place that no later build uses."""
+        from hwb.fs import remove_tree
+
+        if self._once or not os.listdir(self._compiled):
+            remove_tree(self._compiled)
 
     def _with_mounts(self) -> ContainerOptions:
         from dataclasses import replace
@@ -152,6 +167,7 @@ class ContainerRoom:
         own = [
             Mount.same(environments),
             Mount.same(self.area, writable=True),
+            Mount.same(self._compiled, writable=True),
             Mount(IN_PROCESS, IN_PROCESS_INSIDE),
             *([Mount(self.sources, SOURCES_INSIDE)] if self.sources else []),
         ]

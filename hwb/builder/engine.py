@@ -277,9 +277,12 @@ class _Build:
         self, folder: str, project: Project, interpreter: Interpreter | None = None, *, quiet: bool = False
     ) -> _Explained:
         from hwb.builder.files import reads_only
+        from hwb.builder.native import caching_compilers
 
         chosen = interpreter or self._options.pythons[0]
         extra = self._variables(project, chosen)
+        first, remembering = caching_compilers(project, self._source.key) if self._options.room is None else ("", {})
+        extra = {**remembering, **extra}
         backend = Backend(
             folder,
             project.build_system,
@@ -290,6 +293,7 @@ class _Build:
             only_reads=reads_only(project, release=False),
             identity=f"{self._source.key}|{chosen.identity}",
             extra_env={**extra, "PYTHONDONTWRITEBYTECODE": "1"} if quiet else extra,
+            first_on_path=first,
         )
         return _Explained(backend, self._tree)
 

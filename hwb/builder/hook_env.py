@@ -51,6 +51,7 @@ def hook_environment(
     in_tree: bool = False,
     more: Sequence[str] = (),
     room: Mapping[str, str] | None = None,
+    first: str = "",
 ) -> dict[str, str]:
     """The whole environment of a hook.
 
@@ -58,7 +59,7 @@ def hook_environment(
     there, at the same path in every run), `epoch` the time of the sources in seconds, `more` as for `passed`. An
     `in_tree` backend leaves no byte code beside itself, where it would become part of the sdist;
     others warm the byte code of the shared environment. In a room with variables of its own, all of them are passed and
-    of this machine's only what `more` names.
+    of this machine's only what `more` names. `first` are directories that come before those of PATH.
     """
     from hwb.git import safe_directory
 
@@ -67,7 +68,7 @@ def hook_environment(
     for folder in (home, temporary):
         os.makedirs(folder, exist_ok=True)
     own = {
-        "PATH": os.pathsep.join(filter(None, (bin_dir, outer.get("PATH", os.defpath)))),
+        "PATH": os.pathsep.join(filter(None, (bin_dir, first, outer.get("PATH", os.defpath)))),
         "HOME": home,
         "TMPDIR": temporary,
         "TZ": "UTC",

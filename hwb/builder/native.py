@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from hwb.builder.room import Room
     from hwb.project import Project
 
-__all__ = ["compilers", "may_compile", "steady_flags"]
+__all__ = ["CACHING", "cache_variables", "caching_compilers", "compilers", "may_compile", "steady_flags"]
 
 _KNOWN = frozenset({"setuptools", "hatchling", "flit_core", "poetry", "pdm", "uv_build"})
 """Backends that compile only for projects that the analysis finds to have extension modules."""
 _VARIABLES = ("CFLAGS", "CXXFLAGS")
 _PLAIN = re.compile(r"[\w./+,@%-]+")
+CACHING = ("/usr/lib64/ccache", "/usr/lib/ccache", "/opt/homebrew/opt/ccache/libexec", "/usr/local/opt/ccache/libexec")
+"""Where ccache's packages put compilers by their usual names, to be found first on PATH (ccache(1), RUN MODES)."""
 _PLACE = "/hwb"
 """What stands for the build's directory in debug information."""
 
@@ -44,6 +46,28 @@ def compilers(environ: Mapping[str, str]) -> str:
             status = os.stat(path)
             found.append(f"{path} {status.st_size} {status.st_mtime_ns}")
     return ", ".join(found)
+
+
+def cache_variables(folder: str) -> dict[str, str]:
+    """What ccache is told: a directory of one project's own, so that no project's objects get into another's wheel."""
+    return {"CCACHE_DIR": folder, "CCACHE_MAXSIZE": "2G", "CCACHE_COMPILERCHECK": "content"}
+
+
+def caching_compilers(project: Project, identity: str) -> tuple[str, dict[str, str]]:
+    """Directories (joined as on PATH) of compilers here that remember what they compiled, and their variables.
+
+    Empty without ccache, for projects that compile nothing, and where the user set one up: `CCACHE_DIR`, or a compiler
+    by its path. The bytes are those of the compiler: ccache's key is all that they depend on.
+    """
+    from hwb.store import fingerprint, open_store
+
+    outer = current().outer_env
+    chosen = any(os.sep in outer.get(name, "") for name in ("CC", "CXX"))
+    found = [folder for folder in CACHING if os.path.isdir(folder)]
+    if sys.platform == "win32" or not found or chosen or "CCACHE_DIR" in outer or not may_compile(project):
+        return "", {}
+    folder = str(open_store().path("ccache", f"build-{fingerprint(identity)}"))  # the lock of whoever builds it
+    return os.pathsep.join(found), cache_variables(folder)
 
 
 def steady_flags(project: Project, place: str, room: Room | None = None) -> dict[str, str]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["IN_PROCESS", "Zygotes", "available", "run_mark"]
 
 IN_PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "in_process.py")
-_OWN = frozenset({"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES"})
+_OWN = frozenset(
+    {"HOME", "TMPDIR", "SOURCE_DATE_EPOCH", "PWD", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES", "CCACHE_DIR"}
+)
 """Variables of a single job: they make no other zygote."""
 
 

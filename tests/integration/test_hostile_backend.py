@@ -133,7 +133,8 @@ def listener() -> Iterator[int]:
 
 
 @pytest.fixture
-def hostile(project: Project, listener: int) -> Project:
+def hostile(project: Project, listener: int, tmp_path: Path) -> Project:
+    project.env["HWB_CACHE_DIR"] = str(tmp_path / "cache")  # nobody else works there at the same time
     (project.root / "backend.py").write_text(BACKEND)
     (project.root / "pyproject.toml").write_text(PYPROJECT)
     (project.root / "port.txt").write_text(str(listener))
@@ -193,7 +194,7 @@ def test_a_container_in_which_something_failed_can_be_kept(hostile: Project) -> 
         assert "hwb-kept" not in again.both
     finally:
         subprocess.run(["docker", "rm", "-f", name], check=True, capture_output=True)
-    kept = Path(os.environ["HWB_CACHE_DIR"]) / "kept" / Path(folder).name
+    kept = Path(hostile.env["HWB_CACHE_DIR"]) / "kept" / Path(folder).name
     assert kept.is_dir()
     assert hostile.hwb("cache", "clear", "--yes", "builds").code == 0
     assert not kept.exists()
@@ -203,7 +204,7 @@ def test_a_container_in_which_something_failed_can_be_kept(hostile: Project) -> 
 def test_nothing_stays_otherwise(hostile: Project, fails: bool, tmp_path: Path) -> None:
     if fails:
         (hostile.root / "fail.txt").write_text("")
-    temporary = tmp_path / "tmp"
+    temporary, cache = tmp_path / "tmp", tmp_path / "cache"
     temporary.mkdir()
     volumes = engine_has("volumes")
     process = subprocess.Popen(
@@ -214,5 +215,5 @@ def test_nothing_stays_otherwise(hostile: Project, fails: bool, tmp_path: Path) 
     assert names(f"hwb-{process.pid}-") == []
     assert engine_has("volumes") == volumes
     assert list(temporary.iterdir()) == []
-    rooms = Path(os.environ["HWB_CACHE_DIR"]) / "rooms"
-    assert not rooms.exists() or list(rooms.iterdir()) == []
+    for name in ("rooms", "kept", "ccache", "tmp"):
+        assert not (cache / name).exists() or list((cache / name).iterdir()) == [], name

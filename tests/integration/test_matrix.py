@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -117,6 +118,25 @@ def test_without_an_engine_what_has_an_interpreter_is_made_here(native: Project)
     assert sdist == "native-1.0.tar.gz"
     assert wheel.startswith(f"native-1.0-{here()}-{here()}-manylinux")
     assert "imported native" in log(native, f"matrix({here()}-manylinux_x86_64)")
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_what_was_compiled_before_is_remembered(native: Project, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for number in range(3):
+        (native.root / "setup.cfg").write_text(f"# {number}\n")
+        done = native.hwb("build", HWB_CACHE_DIR=str(cache))
+        assert done.code == 0, done.both
+    (own,) = (cache / "ccache").iterdir()
+    told = subprocess.run(
+        ["ccache", "--print-stats"],
+        env={**os.environ, "CCACHE_DIR": str(own)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    hits = sum(int(line.split()[1]) for line in told.splitlines() if line.endswith(("_hit\t1", "_hit\t2")))
+    assert hits >= 1, told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="auditwheel repairs Linux wheels")

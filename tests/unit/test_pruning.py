@@ -204,6 +204,18 @@ def test_an_environment_that_a_process_was_started_from_stays(store: Store) -> N
     assert names(prune(store, older_than=DAY)) == ["running"]
 
 
+def test_what_somebody_may_want_to_look_at_goes_by_age(store: Store) -> None:
+    write(store.root / "kept" / "young" / "file", days=0)
+    write(store.root / "ccache" / "room-1" / "object", days=0)
+    write(store.root / "rooms" / "left" / "file", days=0)
+    for folder, days in (("kept/old", 40), ("ccache/build-2", 40), ("ccache/build-3", 40)):
+        write(store.root / folder / "file")
+        age(store.root / folder, days)
+    with store.lock("build-3"):
+        gone = prune(store, older_than=30 * DAY)
+    assert set(names(gone)) == {"rooms/left", "ccache/build-2", "kept/old"}
+
+
 def test_what_cannot_be_removed_is_not_said_to_be_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     environment(store, "a", 100)
 

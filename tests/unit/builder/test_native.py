@@ -10,7 +10,7 @@ import pytest
 
 from hwb import context
 from hwb.builder import native
-from hwb.builder.native import compilers, may_compile, steady_flags
+from hwb.builder.native import caching_compilers, compilers, may_compile, steady_flags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,3 +102,29 @@ def test_without_a_compiler_there_are_no_flags(tmp_path: Path) -> None:
 def test_windows_has_no_such_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native.sys, "platform", "win32")
     assert steady_flags(COMPILED, "/place") == {}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("project", "outer", "used"),
+    [
+        (COMPILED, {"CC": "gcc"}, True),
+        (PURE, {}, False),
+        (COMPILED, {"CCACHE_DIR": "/mine"}, False),
+        (COMPILED, {"CC": "/opt/gcc/bin/gcc"}, False),
+    ],
+)
+def test_compilers_that_remember(
+    project: Any, outer: dict[str, str], used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "CACHING", (str(tmp_path / "lib64"), str(tmp_path / "lib")))
+    monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "cache"))
+    with context.use(context.Context(outer_env=outer)):
+        assert caching_compilers(project, "p") == ("", {}), "ccache is not installed"
+        (tmp_path / "lib").mkdir()
+        first, variables = caching_compilers(project, "p")
+        assert first == (str(tmp_path / "lib") if used else "")
+        assert bool(variables) is used
+        if used:
+            assert variables["CCACHE_DIR"].startswith(str(tmp_path / "cache" / "ccache"))
+            assert caching_compilers(project, "another")[1] != variables, "nobody gets another project's objects"
