@@ -195,7 +195,7 @@ print("recipes:", *sorted(name[:-3] for name in names if name.endswith(".py")))
 @nox.session(python=False, default=False)
 @part
 def bench(session: nox.Session) -> None:
-    """The speed tables: hwb beside its peers (`-- run --runs 3`: some of `run`, `builds` and `wheels`, with options)."""
+    """The speed tables: hwb beside its peers (`-- run --runs 3`: some of them, with options)."""
     environ = {"PYTHONDONTWRITEBYTECODE": None, "PIP_FIND_LINKS": None}
     options = [word for word in session.posargs if word not in BENCHES]
     failed = []
