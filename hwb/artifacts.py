@@ -171,11 +171,10 @@ class Ledger:
             self._done[record["session"]] = {name: str(record[name]) for name in ("inputs", "status", "run")}
 
     def _append(self, *records: dict[str, Any]) -> None:
-        from json import dumps
 
         with self._lock:
             if self._path is not None and records:
-                lines = [dumps(record, ensure_ascii=False).encode(errors="surrogateescape") for record in records]
+                lines = [_line(record) for record in records]
                 _append_durably(self._path, b"".join(line + b"\n" for line in lines))
             for record in records:
                 self._take(record)
@@ -238,6 +237,15 @@ class Ledger:
         """Every fact recorded, in order."""
         with self._lock:
             return tuple(self._verdicts)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    from json import dumps
+
+    try:
+        return dumps(record, ensure_ascii=False).encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which no encoding has: JSON's own spelling
+        return dumps(record).encode()
 
 
 def _append_durably(path: str, line: bytes) -> None:

@@ -90,7 +90,7 @@ def digest_of(*parts: str) -> str:
     """sha256 (hex) of texts in this order, each of them delimited."""
     digest = _sha256()()
     for part in parts:
-        raw = part.encode(errors="surrogateescape")
+        raw = part.encode(errors="surrogatepass")  # names may hold half a surrogate pair
         digest.update(b"%d:" % len(raw) + raw)
     return str(digest.hexdigest())
 
