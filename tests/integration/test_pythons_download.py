@@ -9,7 +9,8 @@ import platform
 import shutil
 import sys
 import tarfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,6 @@ from hwb import pythons
 from hwb.installs import scan
 
 from .conftest import Done, Project
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.uv,
@@ -194,7 +192,10 @@ def test_a_project_that_names_another_python_gets_it(
     other = pythons.find(".".join(map(str, found[0].version[:2])))
     listed_ = pack(other, tmp_path_factory.mktemp("other"))
     hidden = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(listed_)}
-    hidden["PATH"] = os.pathsep.join([project.env["PATH"].split(os.pathsep)[0], "/usr/bin", "/bin"])
+    alone = tmp_path / "alone"  # where uv is, other Pythons may be, too
+    alone.mkdir()
+    (alone / "uv").symlink_to(Path(project.env["PATH"].split(os.pathsep)[0], "uv").resolve())
+    hidden["PATH"] = os.pathsep.join([str(alone), "/usr/bin", "/bin"])
     for name in ("PYENV_ROOT", "XDG_DATA_HOME", "MISE_DATA_DIR", "ASDF_DATA_DIR"):
         hidden[name] = str(tmp_path / "none")
     project.write("[tool.hwb]\ndownload-python = true\n", "pyproject.toml")
