@@ -66,6 +66,8 @@ def caching_compilers(project: Project, identity: str) -> tuple[str, dict[str, s
     found = [folder for folder in CACHING if os.path.isdir(folder)]
     if sys.platform == "win32" or not found or chosen or "CCACHE_DIR" in outer or not may_compile(project):
         return "", {}
+    if not compilers(outer):
+        return "", {}  # ccache would say that it finds none, which is not what is the matter
     folder = str(open_store().path("ccache", f"build-{fingerprint(identity)}"))  # the lock of whoever builds it
     return os.pathsep.join(found), cache_variables(folder)
 

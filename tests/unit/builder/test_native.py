@@ -119,7 +119,15 @@ def test_compilers_that_remember(
 ) -> None:
     monkeypatch.setattr(native, "CACHING", (str(tmp_path / "lib64"), str(tmp_path / "lib")))
     monkeypatch.setenv("HWB_CACHE_DIR", str(tmp_path / "cache"))
-    with context.use(context.Context(outer_env=outer)):
+    compiler = tmp_path / "bin" / "cc"
+    compiler.parent.mkdir()
+    compiler.touch(0o755)
+    (tmp_path / "bin" / "gcc").symlink_to(compiler)
+    with context.use(context.Context(outer_env={"PATH": str(tmp_path / "empty"), **outer})):
+        (tmp_path / "lib64").mkdir()
+        assert caching_compilers(project, "p") == ("", {}), "there is no compiler"
+        (tmp_path / "lib64").rmdir()
+    with context.use(context.Context(outer_env={"PATH": str(compiler.parent), **outer})):
         assert caching_compilers(project, "p") == ("", {}), "ccache is not installed"
         (tmp_path / "lib").mkdir()
         first, variables = caching_compilers(project, "p")
